@@ -1,0 +1,49 @@
+//! The `TelegramWebhook` API: types only, no logic and no client.
+//!
+//! `telegramwebhooks.yaml` beside this package is generated from these types by `crdgen` and committed; a test fails
+//! when the two drift apart.
+#![deny(missing_docs)]
+
+mod generate;
+mod status;
+mod telegram_webhook;
+
+pub use generate::crd_yaml;
+pub use status::{
+    ConditionType, PodsStatus, RegistrationStatus, TelegramWebhookStatus, UNOBSERVED_GENERATION,
+};
+pub use telegram_webhook::{
+    BotSpec, DEFAULT_API_SERVER, DeletionPolicy, EndpointSpec, SecretKeyRef, SecretRef, TelegramWebhook,
+    TelegramWebhookSpec, TlsSpec, UpstreamSpec, WorkloadSelector, WorkloadSpec,
+};
+
+/// API group of the resource, and prefix of every label and annotation we own.
+pub const GROUP: &str = "telegram-webhook.dev";
+/// Pods that carry this label with the value `true` get the sidecar. A label, so that the API server can pre-filter.
+pub const INJECT_LABEL: &str = "telegram-webhook.dev/inject";
+/// Secrets referenced by `spec.bot.tokenSecretRef` must carry this label with the value `true`, so that an editor of
+/// `TelegramWebhook` can't make the operator send some other Secret to an API server.
+pub const BOT_TOKEN_LABEL: &str = "telegram-webhook.dev/bot-token";
+/// On every child: the name of the `TelegramWebhook` it belongs to.
+pub const WEBHOOK_LABEL: &str = "telegram-webhook.dev/webhook";
+/// Holds a deleted resource until the webhook at Telegram has been dealt with as `deletionPolicy` says.
+pub const FINALIZER: &str = "telegram-webhook.dev/registration";
+/// Field manager of children.
+pub const FIELD_MANAGER: &str = "telegram-webhook-operator";
+/// Field manager of `status`.
+pub const STATUS_FIELD_MANAGER: &str = "telegram-webhook-operator-status";
+/// Name of the injected container.
+pub const SIDECAR_CONTAINER: &str = "telegram-webhook-sidecar";
+/// Name of the sidecar's port for Telegram. The Service targets it by name: only injected pods have it.
+pub const WEBHOOK_PORT_NAME: &str = "tg-webhook";
+/// Number of the sidecar's port for Telegram.
+pub const WEBHOOK_PORT: u16 = 18443;
+/// Name of the sidecar's port for probes, metrics and the operator.
+pub const ADMIN_PORT_NAME: &str = "tg-admin";
+/// Number of the sidecar's port for probes, metrics and the operator.
+pub const ADMIN_PORT: u16 = 18444;
+
+/// Name of the children (Secret and Service) of the `TelegramWebhook` called `webhook`.
+pub fn child_name(webhook: &str) -> String {
+    format!("{webhook}-telegram-webhook")
+}

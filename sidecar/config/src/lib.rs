@@ -1,0 +1,229 @@
+//! The configuration of one webhook: the file that the operator writes and the sidecar reads. Serde types, their strict
+//! parser and the digest by which both name a version of it; no checks beyond the shape, no files.
+//!
+//! In a pod the sidecar finds one folder per `TelegramWebhook` under its configuration folder:
+//!
+//! ```text
+//! /etc/telegram-webhook-sidecar/<name>/config.json   this type
+//! /etc/telegram-webhook-sidecar/<name>/tls.crt       certificate chain, PEM, leaf first
+//! /etc/telegram-webhook-sidecar/<name>/tls.key       its private key, PEM
+//! ```
+#![deny(missing_docs)]
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Where the sidecar's configuration is mounted.
+pub const CONFIG_DIR: &str = "/etc/telegram-webhook-sidecar";
+/// Name of the file that holds a [`WebhookConfig`], and of its key in the operator's Secret.
+pub const CONFIG_FILE: &str = "config.json";
+/// Name of the certificate chain's file, as in a `kubernetes.io/tls` Secret.
+pub const TLS_CERT_FILE: &str = "tls.crt";
+/// Name of the private key's file, as in a `kubernetes.io/tls` Secret.
+pub const TLS_KEY_FILE: &str = "tls.key";
+
+/// Everything the sidecar needs to receive one bot's updates.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// `namespace/name` of the `TelegramWebhook`, for logs and metrics.
+    pub webhook: String,
+    /// The bot's user id.
+    pub bot_id: i64,
+    /// DNS name that Telegram connects to: chooses the certificate by SNI.
+    pub host: String,
+    /// The accepted pairs of path and secret token: one, or two during a rotation. The first is the current one.
+    pub slots: Vec<Slot>,
+    /// Where the CRM listens.
+    pub upstream: Upstream,
+    /// Bounds on a request.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A pair of path and secret token that Telegram was told, or will be.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Slot {
+    /// Counts up from 1; not secret.
+    pub id: i64,
+    /// Whole path of the webhook's URL.
+    pub path: String,
+    /// What `X-Telegram-Bot-Api-Secret-Token` must hold: 1 to 256 characters `A-Z a-z 0-9 _ -`.
+    pub secret_token: String,
+}
+
+// Shows the id alone: the path and the token are secrets.
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the CRM listens.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Plain HTTP port at 127.0.0.1.
+    pub port: u16,
+    /// Path for updates.
+    pub path: String,
+}
+
+/// Bounds on a request.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest body that is read, in bytes. Telegram never sends more than 513 KiB.
+    pub max_body_bytes: usize,
+    /// Seconds within which the whole body must have arrived.
+    pub body_timeout_seconds: u64,
+    /// Seconds within which the CRM must have answered. Telegram itself waits 60.
+    pub upstream_timeout_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            body_timeout_seconds: 10,
+            upstream_timeout_seconds: 25,
+        }
+    }
+}
+
+/// Why a configuration file can't be read. Names the field, never a value.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct ParseError {
+    /// Path of the field, such as `slots[0].path`.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl WebhookConfig {
+    /// Reads a configuration; unknown and missing fields are errors.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let config = serde_path_to_error::deserialize(&mut json).map_err(|error| ParseError {
+            field: error.path().to_string(),
+            reason: reason(error.inner()),
+        })?;
+        json.end().map_err(|error| ParseError {
+            field: ".".to_owned(),
+            reason: reason(&error),
+        })?;
+        Ok(config)
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // serialising plain structs of strings and numbers to memory has no way to fail
+        serde_json::to_vec_pretty(self).unwrap_or_default()
+    }
+}
+
+/// Names a version of a configuration file: `sha256:` and the digest of its bytes in hex. The file holds 256 random bits,
+/// so its digest gives nothing away.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// serde_json's messages quote values of a wrong type (`invalid type: string "..."`), and a value may be a secret: keep the
+/// kind of error and the place.
+fn reason(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        Category::Eof => format!("the file ends too early, at line {line}"),
+        Category::Syntax | Category::Io => format!("not JSON at line {line}, column {column}"),
+        Category::Data => {
+            let text = error.to_string();
+            // these two quote names of fields only
+            if text.starts_with("missing field") || text.starts_with("unknown field") {
+                text
+            } else {
+                format!("wrong type or value at line {line}, column {column}")
+            }
+        }
+    }
+}
+
+/// What the sidecar's admin port answers at `/config`: which version of which configuration is in use.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadedConfig {
+    /// One entry per webhook, sorted by name.
+    pub webhooks: Vec<LoadedWebhook>,
+}
+
+/// The version of one webhook's configuration that is in use.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadedWebhook {
+    /// `namespace/name` of the `TelegramWebhook`.
+    pub webhook: String,
+    /// [`digest`] of the file in use.
+    pub digest: String,
+    /// Ids of the accepted slots, the current one first.
+    pub slots: Vec<i64>,
+    /// [`digest`] of the certificate chain in use.
+    pub certificate_digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> WebhookConfig {
+        WebhookConfig {
+            webhook: "crm/support".into(),
+            bot_id: 123_456,
+            host: "hooks.example.com".into(),
+            slots: vec![Slot {
+                id: 1,
+                path: "/telegram/PATH".into(),
+                secret_token: "TOKEN".into(),
+            }],
+            upstream: Upstream {
+                port: 3000,
+                path: "/webhooks/telegram".into(),
+            },
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn what_the_operator_writes_the_sidecar_reads() {
+        assert_eq!(WebhookConfig::parse(&example().to_bytes()).unwrap(), example());
+    }
+
+    #[test]
+    fn an_unknown_field_is_named() {
+        let text = String::from_utf8(example().to_bytes())
+            .unwrap()
+            .replace("\"path\"", "\"pth\"");
+        let error = WebhookConfig::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(error.field, "slots[0].pth");
+        assert!(error.reason.contains("unknown field `pth`"), "{}", error.reason);
+    }
+
+    #[test]
+    fn errors_and_debug_output_hold_no_secret() {
+        let text = String::from_utf8(example().to_bytes()).unwrap();
+        let broken = text
+            .replace("\"id\": 1", "\"id\": \"TOKEN\"")
+            .replace("3000", "\"TOKEN\"");
+        let shown = format!(
+            "{} {:?}",
+            WebhookConfig::parse(broken.as_bytes()).unwrap_err(),
+            example()
+        );
+        assert!(!shown.contains("TOKEN") && !shown.contains("PATH"), "{shown}");
+    }
+}
