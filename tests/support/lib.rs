@@ -1,1 +1,5 @@
-//! x
+//! What the black-box tests, the demo and `cargo xtask` share: a real cluster, a simulator of Telegram, a sample CRM.
+
+pub mod cluster;
+pub mod crm;
+pub mod telegram;

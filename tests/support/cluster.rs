@@ -1,0 +1,1 @@
+//! A real one-node Kubernetes cluster for tests and the demo.

@@ -1,0 +1,1 @@
+//! A sample CRM that records the updates it receives.
