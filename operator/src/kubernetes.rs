@@ -20,9 +20,12 @@ pub enum Error {
         /// Kubernetes' own word for it, such as `Forbidden`.
         reason: String,
     },
-    /// Anything else: connection, TLS, an unreadable answer.
+    /// Connection, TLS, credentials.
     #[error("the Kubernetes API can't be reached")]
     Unreachable,
+    /// Anything else, an unreadable answer above all.
+    #[error("the Kubernetes API's answer can't be read")]
+    Unreadable,
 }
 
 impl From<kube::Error> for Error {
@@ -32,10 +35,12 @@ impl From<kube::Error> for Error {
                 code: status.code,
                 reason: status.reason.clone(),
             },
-            error => {
+            error @ (kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::Auth(_)) => {
                 tracing::debug!(%error, "the Kubernetes API can't be reached");
                 Self::Unreachable
             }
+            // these may quote what was read, which may be a Secret
+            _ => Self::Unreadable,
         }
     }
 }

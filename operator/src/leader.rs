@@ -49,6 +49,8 @@ pub struct Elector<S> {
     identity: String,
     /// The lease as last seen, and since when it has looked like that.
     seen: Option<(Lease, Instant)>,
+    /// Whether the last attempt failed, so that a lasting failure is told once.
+    failing: bool,
 }
 
 /// What one attempt came to.
@@ -104,6 +106,7 @@ impl<S: LeaseStore> Elector<S> {
             store,
             identity,
             seen: None,
+            failing: false,
         }
     }
 
@@ -149,14 +152,17 @@ impl<S: LeaseStore> Elector<S> {
     }
 
     async fn attempt(&mut self) -> Attempt {
-        match timeout(CALL_TIMEOUT, self.try_attempt()).await {
-            Ok(Ok(attempt)) => attempt,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "leader lease");
-                Attempt::Failed
+        let result = match timeout(CALL_TIMEOUT, self.try_attempt()).await {
+            Ok(result) => result,
+            Err(_) => Err(kubernetes::Error::Timeout),
+        };
+        let failed_before = std::mem::replace(&mut self.failing, result.is_err());
+        result.unwrap_or_else(|error| {
+            if !failed_before {
+                tracing::warn!(%error, "the leader lease can't be read or written");
             }
-            Err(_) => Attempt::Failed,
-        }
+            Attempt::Failed
+        })
     }
 
     async fn try_attempt(&mut self) -> Result<Attempt, kubernetes::Error> {

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::*;
 
@@ -25,8 +25,12 @@ fn refused(code: u16) -> kubernetes::Error {
 }
 
 impl FakeStore {
+    fn state(&self) -> MutexGuard<'_, FakeState> {
+        self.state.lock().unwrap()
+    }
+
     fn write(&self, mut lease: Lease) -> Result<Lease, kubernetes::Error> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state();
         if state.down {
             return Err(kubernetes::Error::Unreachable);
         }
@@ -44,11 +48,11 @@ impl FakeStore {
     }
 
     fn set_down(&self, down: bool) {
-        self.state.lock().unwrap().down = down;
+        self.state().down = down;
     }
 
     fn holder(&self) -> Option<String> {
-        let state = self.state.lock().unwrap();
+        let state = self.state();
         state.lease.as_ref()?.spec.as_ref()?.holder_identity.clone()
     }
 }
@@ -57,14 +61,14 @@ impl LeaseStore for FakeStore {
     fn get(&self) -> BoxFuture<'_, Result<Option<Lease>, kubernetes::Error>> {
         Box::pin(async {
             let lease = {
-                let mut state = self.state.lock().unwrap();
+                let mut state = self.state();
                 if state.down {
                     return Err(kubernetes::Error::Unreachable);
                 }
                 state.readers_before_write = state.readers_before_write.saturating_sub(1);
                 state.lease.clone()
             };
-            while self.state.lock().unwrap().readers_before_write > 0 {
+            while self.state().readers_before_write > 0 {
                 tokio::task::yield_now().await;
             }
             Ok(lease)
@@ -106,7 +110,7 @@ async fn of_two_candidates_that_see_an_expired_lease_at_once_one_wins() {
         (Attempt::HeldByAnother, Attempt::HeldByAnother)
     );
     sleep(LEASE_DURATION + Duration::from_secs(1)).await;
-    store.state.lock().unwrap().readers_before_write = 2;
+    store.state().readers_before_write = 2;
     let attempts = tokio::join!(a.attempt(), b.attempt());
     assert!(
         matches!(
@@ -132,7 +136,7 @@ async fn a_lease_that_is_renewed_is_never_taken() {
     tokio::select! {
         lost = leader.keep() => panic!("{lost}"),
         () = other.acquire() => panic!("taken"),
-        () = sleep(Duration::from_secs(300)) => {}
+        () = sleep(Duration::from_mins(5)) => {}
     }
     assert_eq!(store.holder().as_deref(), Some("leader"));
 }
@@ -143,7 +147,7 @@ async fn the_clocks_of_the_machines_do_not_matter() {
     let mut ahead = candidate(&store, "ahead");
     ahead.acquire().await;
     // its clock is an hour behind ours: its lease looks as if it had run out long ago
-    if let Some(spec) = store.state.lock().unwrap().lease.as_mut().unwrap().spec.as_mut() {
+    if let Some(spec) = store.state().lease.as_mut().unwrap().spec.as_mut() {
         spec.renew_time = Some(MicroTime(Timestamp::UNIX_EPOCH));
     }
     let mut other = candidate(&store, "other");
@@ -173,7 +177,7 @@ async fn a_leader_whose_lease_was_taken_stops() {
     let mut leader = candidate(&store, "leader");
     leader.acquire().await;
     let taken = {
-        let mut lease = store.state.lock().unwrap().lease.clone().unwrap();
+        let mut lease = store.state().lease.clone().unwrap();
         lease.spec.as_mut().unwrap().holder_identity = Some("thief".into());
         lease
     };

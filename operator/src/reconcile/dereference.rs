@@ -226,7 +226,11 @@ async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
     let address = status.pod_ip.and_then(|ip| ip.parse().ok());
     let digest = match address {
-        Some(ip) if sidecar => loaded(context, ip, webhook).await,
+        Some(ip) if sidecar => match loaded(context, ip, webhook).await {
+            // one lost packet must not make a webhook unready
+            None if ready => loaded(context, ip, webhook).await,
+            digest => digest,
+        },
         _ => None,
     };
     PodSeen {

@@ -2,10 +2,7 @@
 //! Telegram will accept comes out, or every mistake at once, each with its field and its fix. It is strict on purpose: a
 //! setWebhook that Telegram refuses has already erased the webhook that worked.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
@@ -19,9 +16,7 @@ use super::{dereference::Found, status::Reason, stored::Stored};
 use crate::telegram::{Bot, BotToken};
 
 mod certificate;
-
-/// Telegram delivers to these ports only.
-const PORTS: [u16; 4] = [443, 80, 88, 8443];
+mod endpoint;
 
 /// What the operator's flags say about resources.
 #[derive(Debug, Clone, Default)]
@@ -159,7 +154,7 @@ pub fn validate(
     now: Timestamp,
 ) -> Result<ValidatedWebhook, Invalid> {
     let spec = &webhook.spec;
-    let endpoint = &spec.endpoint;
+    let public = &spec.endpoint;
     let local = settings.is_local(&spec.bot.api_server);
     let mut mistakes = Mistakes::default();
 
@@ -168,15 +163,15 @@ pub fn validate(
     if let Some(token) = &token {
         mistakes.take(sole_owner(found, token.bot_id()));
     }
-    let port = mistakes.take(port(endpoint.port));
-    let ip_address = mistakes.take(fixed_address(endpoint.ip_address.as_deref(), local));
-    if endpoint.ip_address.is_none() {
-        mistakes.take(resolved(&endpoint.host, &found.addresses, local));
+    let port = mistakes.take(endpoint::port(public.port));
+    let ip_address = mistakes.take(endpoint::fixed_address(public.ip_address.as_deref(), local));
+    if public.ip_address.is_none() {
+        mistakes.take(endpoint::resolved(&public.host, &found.addresses, local));
     }
     mistakes.take(certificate::check(
-        &endpoint.tls.secret_ref.name,
+        &public.tls.secret_ref.name,
         found.tls.as_ref(),
-        &endpoint.host,
+        &public.host,
         now,
     ));
     let owner = mistakes.take(owner(webhook));
@@ -205,11 +200,11 @@ pub fn validate(
             port: spec.workload.upstream.port,
             path: spec.workload.upstream.path.clone(),
         },
-        host: endpoint.host.clone(),
+        host: public.host.clone(),
         port,
         ip_address,
-        max_connections: endpoint.max_connections.clamp(1, 100),
-        path_prefix: endpoint.path_prefix.clone(),
+        max_connections: public.max_connections.clamp(1, 100),
+        path_prefix: public.path_prefix.clone(),
         stored,
         registered: webhook
             .status
@@ -295,95 +290,6 @@ fn sole_owner(found: &Found, bot_id: i64) -> Result<(), Mistake> {
         )
         .about(ConditionType::WebhookRegistered)),
     }
-}
-
-fn port(port: u16) -> Result<u16, Mistake> {
-    if PORTS.contains(&port) {
-        return Ok(port);
-    }
-    Err(Mistake::lasting(
-        Reason::PortNotAllowed,
-        format!("spec.endpoint.port: Telegram does not deliver to port {port}; use 443, 80, 88 or 8443"),
-    ))
-}
-
-fn fixed_address(address: Option<&str>, local: bool) -> Result<Option<Ipv4Addr>, Mistake> {
-    let Some(text) = address else { return Ok(None) };
-    let address: Ipv4Addr = text.parse().map_err(|_| {
-        Mistake::lasting(
-            Reason::AddressInvalid,
-            "spec.endpoint.ipAddress: must be an IPv4 address; Telegram delivers over IPv4 only",
-        )
-    })?;
-    if is_reserved(address) && !local {
-        return Err(Mistake::lasting(
-            Reason::AddressReserved,
-            format!(
-                "spec.endpoint.ipAddress: Telegram refuses {address}, which is in a reserved range; use the public address"
-            ),
-        ));
-    }
-    Ok(Some(address))
-}
-
-fn resolved(host: &str, addresses: &[IpAddr], local: bool) -> Result<(), Mistake> {
-    let v4: Vec<Ipv4Addr> = addresses
-        .iter()
-        .filter_map(|address| match address {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        })
-        .collect();
-    if addresses.is_empty() {
-        return Err(Mistake::passing(
-            Reason::HostNotResolved,
-            format!(
-                "spec.endpoint.host: {host} does not resolve; create a DNS record of type A for it, or correct the name"
-            ),
-        ));
-    }
-    if v4.is_empty() {
-        return Err(Mistake::lasting(
-            Reason::HostIpv6Only,
-            format!(
-                "spec.endpoint.host: {host} has only IPv6 addresses, and Telegram delivers over IPv4 only; add a DNS record of type A"
-            ),
-        ));
-    }
-    match v4.into_iter().find(|address| is_reserved(*address)) {
-        Some(address) if !local => Err(Mistake::lasting(
-            Reason::AddressReserved,
-            format!(
-                "spec.endpoint.host: {host} resolves to {address}, which is in a reserved range that Telegram refuses; let it resolve to the public address, or give that as spec.endpoint.ipAddress"
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The ranges that the Bot API server refuses.
-fn is_reserved(address: Ipv4Addr) -> bool {
-    const RANGES: [([u8; 4], u32); 14] = [
-        ([0, 0, 0, 0], 8),
-        ([10, 0, 0, 0], 8),
-        ([100, 64, 0, 0], 10),
-        ([127, 0, 0, 0], 8),
-        ([169, 254, 0, 0], 16),
-        ([172, 16, 0, 0], 12),
-        ([192, 0, 0, 0], 24),
-        ([192, 0, 2, 0], 24),
-        ([192, 88, 99, 0], 24),
-        ([192, 168, 0, 0], 16),
-        ([198, 18, 0, 0], 15),
-        ([198, 51, 100, 0], 24),
-        ([203, 0, 113, 0], 24),
-        ([224, 0, 0, 0], 3),
-    ];
-    let address = u32::from(address);
-    RANGES.into_iter().any(|(network, length)| {
-        let mask = u32::MAX << (32 - length);
-        address & mask == u32::from(Ipv4Addr::from(network))
-    })
 }
 
 fn owner(webhook: &TelegramWebhook) -> Result<OwnerReference, Mistake> {
