@@ -266,3 +266,6 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

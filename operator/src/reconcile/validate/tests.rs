@@ -1,11 +1,9 @@
 use std::net::IpAddr;
 
 use k8s_openapi::ByteString;
-use rcgen::{CertificateParams, KeyPair};
-use time::{Duration as Span, OffsetDateTime};
 
 use super::{super::dereference::Elder, *};
-use crate::fixtures::{TOKEN, secret, token_secret, webhook, webhook_with};
+use crate::fixtures::{self, TOKEN, secret, tls_secret, token_secret, webhook, webhook_with};
 
 const NOW: i64 = 1_790_000_000;
 const LOCAL: &str = "http://telegram-bot-api.telegram:8081";
@@ -22,27 +20,14 @@ fn settings() -> Settings {
 
 /// A chain of one for `name`, valid for `days` around now, and its key.
 fn certificate(name: &str, days: std::ops::Range<i64>) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let at = OffsetDateTime::from_unix_timestamp(NOW).unwrap();
-    params.not_before = at + Span::days(days.start);
-    params.not_after = at + Span::days(days.end);
-    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
-}
-
-fn tls(pair: &(String, String)) -> Option<Secret> {
-    let (chain, key) = pair;
-    Some(secret(
-        "hooks-tls",
-        &[("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())],
-    ))
+    fixtures::certificate(name, NOW, days)
 }
 
 /// Everything as it should be.
 fn found() -> Found {
     Found {
         token: Some(token_secret(TOKEN)),
-        tls: tls(&certificate("hooks.example.com", -1..30)),
+        tls: Some(tls_secret(&certificate("hooks.example.com", -1..30))),
         addresses: addresses(&["93.184.215.14"]),
         ..Found::default()
     }
@@ -288,22 +273,22 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
         (Some(garbage), Reason::CertificateUnreadable, "tls.crt"),
         (Some(bad_key), Reason::CertificateUnreadable, "tls.key"),
         (
-            tls(&certificate("hooks.example.com", -30..-1)),
+            Some(tls_secret(&certificate("hooks.example.com", -30..-1))),
             Reason::CertificateExpired,
             "renew",
         ),
         (
-            tls(&certificate("hooks.example.com", 1..30)),
+            Some(tls_secret(&certificate("hooks.example.com", 1..30))),
             Reason::CertificateNotYetValid,
             "valid only from",
         ),
         (
-            tls(&certificate("other.example.com", -1..30)),
+            Some(tls_secret(&certificate("other.example.com", -1..30))),
             Reason::CertificateNameMismatch,
             "not for hooks.example.com",
         ),
         (
-            tls(&(good.0.clone(), other.1)),
+            Some(tls_secret(&(good.0.clone(), other.1))),
             Reason::CertificateKeyMismatch,
             "belongs together",
         ),
@@ -317,7 +302,7 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
 
 #[test]
 fn a_wildcard_certificate_covers_the_host() {
-    let tls = tls(&certificate("*.example.com", -1..30));
+    let tls = Some(tls_secret(&certificate("*.example.com", -1..30)));
     assert!(validate(&webhook(), &Found { tls, ..found() }, &settings(), now()).is_ok());
 }
 
@@ -385,7 +370,7 @@ fn our_own_secret_made_unreadable_is_named_and_not_replaced() {
 fn all_mistakes_are_told_at_once_and_a_lasting_one_gives_the_reason() {
     let found = Found {
         token: None,
-        tls: tls(&certificate("other.example.com", -1..30)),
+        tls: Some(tls_secret(&certificate("other.example.com", -1..30))),
         addresses: vec![],
         ..found()
     };
