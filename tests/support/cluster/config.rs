@@ -1,4 +1,4 @@
-//! The configuration files of containerd, its network plugin and the kubelet.
+//! The configuration files of containerd, its network plugin, the kubelet and kube-proxy.
 //!
 //! Whatever a component would write elsewhere by default is sent into the state folder, so that removing it removes all.
 
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     network::POD_RANGE,
     paths::{NAME, Paths},
+    pki::NODE,
     preflight,
 };
 
@@ -43,6 +44,7 @@ pub fn write(paths: &Paths) -> Result<()> {
     fs::write(state.join("containerd.toml"), containerd(paths))?;
     fs::write(state.join("cni/10-pods.conflist"), pod_network(state).to_string())?;
     fs::write(state.join("kubelet.json"), kubelet(paths).to_string())?;
+    fs::write(state.join("kube-proxy.json"), kube_proxy(paths).to_string())?;
     // The machine's search domains and name servers are of no use in pods: they can't reach them.
     fs::write(state.join("resolv.conf"), format!("nameserver {DNS_ADDRESS}\n"))?;
     Ok(())
@@ -126,5 +128,24 @@ fn kubelet(paths: &Paths) -> serde_json::Value {
         "syncFrequency": "1s", // a changed Secret is in its pod within about a second
         "serializeImagePulls": false,
         "shutdownGracePeriod": "0s",
+    })
+}
+
+fn kube_proxy(paths: &Paths) -> serde_json::Value {
+    json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": paths.kubeconfig()},
+        "hostnameOverride": NODE,
+        "mode": "nftables",
+        "clusterCIDR": POD_RANGE,
+        // The kernel's limits, which are the whole machine's, stay as they are.
+        "conntrack": {
+            "maxPerCore": 0,
+            "min": 0,
+            "tcpEstablishedTimeout": "0s",
+            "tcpCloseWaitTimeout": "0s",
+        },
+        "nftables": {"minSyncPeriod": "100ms"}, // a new endpoint of a Service is reachable at once
     })
 }

@@ -117,7 +117,7 @@ pub async fn create(paths: &Paths) -> Result<()> {
     // What leaves for this machine comes from the node's address: the machine has no route to the pods.
     let masquerade = format!(
         "table ip {NAME} {{ chain leaving {{ type nat hook postrouting priority srcnat; \
-         ip saddr {POD_RANGE} oifname eth0 masquerade; }} }}"
+         ip saddr {POD_RANGE} oifname eth0 masquerade; }}; }}"
     );
     in_namespace(&["nft", &masquerade]).await
 }

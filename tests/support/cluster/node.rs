@@ -137,14 +137,12 @@ fn start_kubelet(paths: &Paths) -> Result<()> {
 }
 
 fn start_proxy(paths: &Paths) -> Result<()> {
-    let arguments = [
-        "--kubeconfig=admin.conf",
-        &format!("--hostname-override={NODE}"),
-        "--proxy-mode=nftables",
-        "--cluster-cidr=10.244.0.0/16",
-        "--nftables-min-sync-period=100ms",
-    ];
-    process::start(paths, "kube-proxy", &paths.bin.join("kube-proxy"), &arguments)
+    process::start(
+        paths,
+        "kube-proxy",
+        &paths.bin.join("kube-proxy"),
+        &["--config=kube-proxy.json"],
+    )
 }
 
 /// The two images that the cluster itself needs.
