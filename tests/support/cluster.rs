@@ -12,6 +12,7 @@ mod config;
 mod dns;
 pub mod image;
 pub mod images;
+mod machine;
 mod network;
 mod node;
 mod paths;

@@ -2,10 +2,7 @@
 //!
 //! Whatever a component would write elsewhere by default is sent into the state folder, so that removing it removes all.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use anyhow::Result;
 use serde_json::json;
@@ -21,26 +18,12 @@ use super::{
 pub const SANDBOX_IMAGE: &str = "localhost/pause:1";
 /// The address of the cluster's DNS server.
 pub const DNS_ADDRESS: &str = "10.96.0.10";
-/// Name of the pods' network: the CNI library keeps results in a folder of the machine under this name.
-pub const POD_NETWORK: &str = "tgwh-pods";
-
-/// Where the kubelet keeps the pods' logs.
-pub fn pod_logs(paths: &Paths) -> PathBuf {
-    paths.state.join("pod-logs")
-}
-
-/// Where containerd keeps what lasts as long as a process does.
-pub fn containerd_state(paths: &Paths) -> PathBuf {
-    paths.state.join("containerd/state")
-}
-
 /// Writes all configuration files.
 pub fn write(paths: &Paths) -> Result<()> {
     let state = &paths.state;
-    for folder in ["cni", "kubelet"] {
+    for folder in ["cni", "kubelet", "pod-logs"] {
         fs::create_dir_all(state.join(folder))?;
     }
-    fs::create_dir_all(pod_logs(paths))?;
     fs::write(state.join("containerd.toml"), containerd(paths))?;
     fs::write(state.join("cni/10-pods.conflist"), pod_network(state).to_string())?;
     fs::write(state.join("kubelet.json"), kubelet(paths).to_string())?;
@@ -53,7 +36,7 @@ pub fn write(paths: &Paths) -> Result<()> {
 fn containerd(paths: &Paths) -> String {
     let quoted = |path: &Path| format!("{:?}", path.to_string_lossy()); // as TOML quotes it too
     let root = quoted(&paths.state.join("containerd/root"));
-    let state = quoted(&containerd_state(paths));
+    let state = quoted(&paths.state.join("containerd/state"));
     let socket = quoted(&paths.containerd_socket());
     let plugins = quoted(preflight::cni_plugins());
     let cni = quoted(&paths.state.join("cni"));
@@ -85,7 +68,7 @@ state = {state}
 fn pod_network(state: &Path) -> serde_json::Value {
     json!({
         "cniVersion": "0.4.0",
-        "name": POD_NETWORK,
+        "name": "pods",
         "plugins": [{
             "type": "ptp",
             "ipam": {
@@ -115,8 +98,7 @@ fn kubelet(paths: &Paths) -> serde_json::Value {
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": state.join("pki/kubelet.crt"),
         "tlsPrivateKeyFile": state.join("pki/kubelet.key"),
-        "podLogsDir": pod_logs(paths),
-        "volumePluginDir": state.join("kubelet/volume-plugins"),
+        "podLogsDir": state.join("pod-logs"),
         "resolvConf": state.join("resolv.conf"),
         "clusterDomain": "cluster.local",
         "clusterDNS": [DNS_ADDRESS],

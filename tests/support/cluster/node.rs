@@ -9,11 +9,12 @@ use kube::{Api, Client};
 use super::{
     Progress, cgroup, command, config, dns,
     image::{Image, Layout},
-    images,
+    images, machine,
     network::{self, NODE_ADDRESS},
     paths::{Paths, text},
     pki::{self, NODE},
-    preflight, process,
+    preflight,
+    process::{self, Mounts},
 };
 
 const STORE: &str = "http://127.0.0.1:2379";
@@ -24,6 +25,7 @@ pub async fn start(paths: &Paths, progress: Progress<'_>) -> Result<()> {
     fs::create_dir_all(&paths.state)?;
     network::create(paths).await?;
     cgroup::create()?;
+    machine::prepare(paths)?;
     pki::write(paths)?;
     config::write(paths)?;
 
@@ -54,6 +56,7 @@ fn start_etcd(paths: &Paths) -> Result<()> {
     process::start(
         paths,
         "etcd",
+        &Mounts::Machine,
         &program,
         &["--data-dir=etcd", "--unsafe-no-fsync", &listen, &advertise, peers],
     )
@@ -84,6 +87,7 @@ fn start_api_server(paths: &Paths) -> Result<()> {
     process::start(
         paths,
         "kube-apiserver",
+        &Mounts::Machine,
         &paths.bin.join("kube-apiserver"),
         &arguments,
     )
@@ -91,7 +95,14 @@ fn start_api_server(paths: &Paths) -> Result<()> {
 
 fn start_containerd(paths: &Paths) -> Result<()> {
     let containerd = preflight::find("containerd").context("containerd is missing")?;
-    process::start(paths, "containerd", &containerd, &["--config", "containerd.toml"])
+    let config = paths.state.join("containerd.toml");
+    process::start(
+        paths,
+        "containerd",
+        &Mounts::New,
+        &containerd,
+        &["--config", text(&config)?],
+    )
 }
 
 fn start_controllers(paths: &Paths) -> Result<()> {
@@ -102,10 +113,13 @@ fn start_controllers(paths: &Paths) -> Result<()> {
         "--root-ca-file=pki/ca.crt",
         "--cert-dir=controller-manager",
         "--leader-elect=false",
+        "--kube-api-qps=200", // the default makes its start wait for seconds
+        "--kube-api-burst=400",
     ];
     process::start(
         paths,
         "kube-controller-manager",
+        &Mounts::Machine,
         &paths.bin.join("kube-controller-manager"),
         &manager,
     )?;
@@ -113,33 +127,43 @@ fn start_controllers(paths: &Paths) -> Result<()> {
         "--kubeconfig=admin.conf",
         "--cert-dir=scheduler",
         "--leader-elect=false",
+        "--kube-api-qps=200", // the default makes its start wait for seconds
+        "--kube-api-burst=400",
     ];
     process::start(
         paths,
         "kube-scheduler",
+        &Mounts::Machine,
         &paths.bin.join("kube-scheduler"),
         &scheduler,
     )
 }
 
 fn start_kubelet(paths: &Paths) -> Result<()> {
-    let root = format!("--root-dir={}", text(&paths.state.join("kubelet"))?);
-    let certificates = format!("--cert-dir={}", text(&paths.state.join("kubelet/pki"))?);
+    // Absolute: it starts outside of the state folder, in another mount namespace.
+    let option = |name: &str, file: &str| format!("--{name}={}", paths.state.join(file).display());
     let arguments = [
-        "--config=kubelet.json",
-        "--kubeconfig=kubelet.conf",
-        &format!("--hostname-override={NODE}"),
-        &format!("--node-ip={NODE_ADDRESS}"),
-        &root,
-        &certificates,
+        option("config", "kubelet.json"),
+        option("kubeconfig", "kubelet.conf"),
+        option("root-dir", "kubelet"),
+        option("cert-dir", "kubelet/pki"),
+        format!("--hostname-override={NODE}"),
+        format!("--node-ip={NODE_ADDRESS}"),
     ];
-    process::start(paths, "kubelet", &paths.bin.join("kubelet"), &arguments)
+    process::start(
+        paths,
+        "kubelet",
+        &Mounts::Of("containerd"),
+        &paths.bin.join("kubelet"),
+        &arguments,
+    )
 }
 
 fn start_proxy(paths: &Paths) -> Result<()> {
     process::start(
         paths,
         "kube-proxy",
+        &Mounts::Machine,
         &paths.bin.join("kube-proxy"),
         &["--config=kube-proxy.json"],
     )
@@ -231,7 +255,7 @@ pub fn version() -> [&'static str; 6] {
         include_str!("config.rs"),
         include_str!("network.rs"),
         include_str!("pki.rs"),
-        include_str!("dns.rs"),
+        include_str!("machine.rs"),
         include_str!("../../cluster/coredns/coredns.yaml"),
     ]
 }

@@ -4,6 +4,7 @@
 //! the boot it belongs to and the start time the kernel gives the process, and signals go through a pidfd.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Stdio,
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::{
-    command,
+    command, machine,
     network::NETWORK_NAMESPACE,
     paths::{Paths, text},
 };
@@ -84,14 +85,40 @@ fn start_time(stat: &str) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Where a process of the node sees files.
+#[derive(Debug)]
+pub enum Mounts {
+    /// As this machine does.
+    Machine,
+    /// In a new mount namespace with the node's own folders.
+    New,
+    /// In the mount namespace of the process recorded under this name.
+    Of(&'static str),
+}
+
 /// Starts `program` as the node's process `name`, in its network namespace and in a session of its own, with its output in
 /// `<state>/<name>.log` and its identity in `<state>/<name>.pid`.
-pub fn start(paths: &Paths, name: &str, program: &Path, arguments: &[&str]) -> Result<()> {
+pub fn start(
+    paths: &Paths,
+    name: &str,
+    mounts: &Mounts,
+    program: &Path,
+    arguments: &[impl AsRef<OsStr>],
+) -> Result<()> {
     let log = fs::File::create(paths.state.join(format!("{name}.log")))?;
     // nsenter, not `ip netns exec`: the latter mounts a fresh /sys, in which the kubelet finds no control groups.
-    // Both setsid and nsenter become the program, so the pid is the program's.
+    // Each of these words becomes the next program, so the pid is the program's.
+    let mut words = vec!["nsenter".to_owned(), format!("--net={NETWORK_NAMESPACE}")];
+    match mounts {
+        Mounts::Machine => {}
+        Mounts::New => words.extend(machine::isolated(paths)?),
+        Mounts::Of(other) => {
+            let pid = ensure_runs(paths, other)?.pid();
+            words.push(format!("--mount=/proc/{pid}/ns/mnt"));
+        }
+    }
     let child = Command::new("setsid")
-        .args(["nsenter", &format!("--net={NETWORK_NAMESPACE}")])
+        .args(words)
         .arg(program)
         .args(arguments)
         .current_dir(&paths.state)
@@ -131,13 +158,14 @@ pub fn recorded(paths: &Paths) -> Vec<(String, Identity)> {
     processes
 }
 
-/// An error with the end of its log when the process `name` no longer runs.
-pub fn ensure_runs(paths: &Paths, name: &str) -> Result<()> {
-    let runs = recorded(paths)
-        .iter()
-        .any(|(recorded, identity)| recorded == name && identity.is_alive());
-    anyhow::ensure!(runs, "{name} ended:\n{}", log_tail(paths, name));
-    Ok(())
+/// The process `name`; an error with the end of its log when it no longer runs.
+pub fn ensure_runs(paths: &Paths, name: &str) -> Result<Identity> {
+    let process = recorded(paths)
+        .into_iter()
+        .find(|(recorded, identity)| recorded == name && identity.is_alive());
+    process
+        .map(|(_, identity)| identity)
+        .with_context(|| format!("{name} ended:\n{}", log_tail(paths, name)))
 }
 
 fn log_tail(paths: &Paths, name: &str) -> String {
