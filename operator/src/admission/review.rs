@@ -7,7 +7,7 @@ use kube::{
     Api, Client,
     api::ListParams,
     core::{
-        DynamicObject,
+        DynamicObject, Status,
         admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, META_API_VERSION_V1, Operation},
         response::StatusDetails,
     },
@@ -135,10 +135,10 @@ fn allow(
 
 fn deny(response: AdmissionResponse, namespace: &str, pod: &str, denial: &Denial) -> AdmissionResponse {
     tracing::warn!(namespace, pod, %denial, "pod denied");
-    let mut response = response.deny(denial);
-    response.result.code = 403;
-    response.result.reason = "Forbidden".to_owned();
-    response
+    refuse(
+        response,
+        Status::failure(&denial.to_string(), "Forbidden").with_code(403),
+    )
 }
 
 /// Not knowing is no reason to let an unprotected pod in. The API server passes the hint on as Retry-After.
@@ -149,20 +149,25 @@ fn unavailable(
     error: &dyn fmt::Display,
 ) -> AdmissionResponse {
     tracing::error!(namespace, pod, %error, "can't look up TelegramWebhooks");
-    let mut response = response.deny(format!(
+    let message = format!(
         "the TelegramWebhooks of namespace {namespace} can't be listed right now ({error}); the pod is refused because it \
          would be unprotected. Try again in {RETRY_AFTER_SECONDS} seconds"
-    ));
-    response.result.code = 503;
-    response.result.reason = "ServiceUnavailable".to_owned();
-    response.result.details = Some(StatusDetails {
+    );
+    let details = StatusDetails {
         name: String::new(),
         group: String::new(),
         kind: String::new(),
         uid: String::new(),
         causes: Vec::new(),
         retry_after_seconds: RETRY_AFTER_SECONDS,
-    });
+    };
+    let status = Status::failure(&message, "ServiceUnavailable").with_code(503);
+    refuse(response, status.with_details(details))
+}
+
+fn refuse(mut response: AdmissionResponse, status: Status) -> AdmissionResponse {
+    response.allowed = false;
+    response.result = status;
     response
 }
 

@@ -30,7 +30,7 @@ const MAX_CONNECTIONS: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Also how long a connection may be idle. API servers give theirs up after 90 s: we must not be first, or a request that
 /// is just on its way is lost.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+const HEADER_TIMEOUT: Duration = Duration::from_mins(2);
 /// For reading and answering one request. Less than the 5 s after which the API server gives up.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(4500);
 /// What requests under way get to finish in after the shutdown began.

@@ -50,9 +50,12 @@ fn pod_with(pointer: &str, value: Value) -> Value {
     pod
 }
 
+fn parsed(pod: &Value) -> DynamicObject {
+    from_value(pod.clone()).unwrap()
+}
+
 fn run(pod: &Value, webhooks: &[TelegramWebhook]) -> Result<Injection, Denial> {
-    let pod: DynamicObject = from_value(pod.clone()).unwrap();
-    inject(&pod, "crm", webhooks, IMAGE)
+    inject(&parsed(pod), "crm", webhooks, IMAGE)
 }
 
 /// The pod after the patch.

@@ -1,4 +1,3 @@
-use kube::core::Status;
 use serde_json::{Value, json};
 
 use super::*;
