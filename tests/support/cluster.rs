@@ -273,9 +273,19 @@ async fn readiness(client: &Client) -> Result<String> {
 
 /// An API server that is not ready lists every check, the good ones too.
 fn failed_checks(error: kube::Error) -> anyhow::Error {
-    let kube::Error::Api(status) = &error else { return error.into() };
-    let failed: Vec<_> = status.message.lines().filter(|line| line.starts_with("[-]")).collect();
-    if failed.is_empty() { error.into() } else { anyhow::anyhow!("not ready: {}", failed.join(", ")) }
+    let kube::Error::Api(status) = &error else {
+        return error.into();
+    };
+    let failed: Vec<_> = status
+        .message
+        .lines()
+        .filter(|line| line.starts_with("[-]"))
+        .collect();
+    if failed.is_empty() {
+        error.into()
+    } else {
+        anyhow::anyhow!("not ready: {}", failed.join(", "))
+    }
 }
 
 /// One provider for the whole program; it may be there already.
