@@ -263,12 +263,29 @@ async fn client_of(kubeconfig: &Path) -> Result<Client> {
 async fn readiness(client: &Client) -> Result<String> {
     let request = http::Request::get("/readyz").body(Vec::new())?;
     let ask = async {
-        client.request_text(request).await?;
+        client.request_text(request).await.map_err(failed_checks)?;
         Ok(client.apiserver_version().await?.git_version)
     };
     tokio::time::timeout(Duration::from_secs(5), ask)
         .await
         .context("no answer within 5 s")?
+}
+
+/// An API server that is not ready lists every check, the good ones too.
+fn failed_checks(error: kube::Error) -> anyhow::Error {
+    let kube::Error::Api(status) = &error else {
+        return error.into();
+    };
+    let failed: Vec<_> = status
+        .message
+        .lines()
+        .filter(|line| line.starts_with("[-]"))
+        .collect();
+    if failed.is_empty() {
+        error.into()
+    } else {
+        anyhow::anyhow!("not ready: {}", failed.join(", "))
+    }
 }
 
 /// One provider for the whole program; it may be there already.

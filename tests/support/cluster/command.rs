@@ -1,6 +1,6 @@
 //! Runs a command to its end and explains a failure; waits for conditions.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::{process::Command, time::Instant};
@@ -8,8 +8,15 @@ use tokio::{process::Command, time::Instant};
 /// Standard output of `program arguments...`; a failure names the command and ends with what it wrote to standard error.
 pub async fn run(program: impl AsRef<Path>, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(program.as_ref());
-    command.args(arguments);
+    command.args(arguments).env("PATH", search_path());
     output_of(&mut command).await
+}
+
+/// PATH, and where Debian keeps the administrator's programs: root's PATH may lack it.
+pub fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin");
+    path
 }
 
 /// As [`run`], for a command with an environment or folder of its own.

@@ -142,7 +142,7 @@ pub async fn remove() -> Result<()> {
     // `ip netns` makes its folder a mount; with the last namespace it has no more use.
     let folder = Path::new(NETWORK_NAMESPACE)
         .parent()
-        .unwrap_or(Path::new("/run/netns"));
+        .unwrap_or_else(|| Path::new("/run/netns"));
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
         run("umount", &[text(folder)?]).await.ok();
         fs::remove_dir(folder).ok();

@@ -112,6 +112,7 @@ fn start_controllers(paths: &Paths) -> Result<()> {
         "--service-account-private-key-file=pki/sa.key",
         "--root-ca-file=pki/ca.crt",
         "--cert-dir=controller-manager",
+        "--flex-volume-plugin-dir=controller-manager/volume-plugins",
         "--leader-elect=false",
         "--kube-api-qps=200", // the default makes its start wait for seconds
         "--kube-api-burst=400",

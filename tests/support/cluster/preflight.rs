@@ -48,10 +48,6 @@ const REQUIREMENTS: &[Requirement] = &[
         any_of: &["nft"],
     },
     Requirement {
-        package: "conntrack",
-        any_of: &["conntrack"],
-    },
-    Requirement {
         package: "iproute2",
         any_of: &["ip"],
     },
@@ -139,13 +135,12 @@ fn missing_of(requirements: &[Requirement], exists: impl Fn(&str) -> bool) -> Ve
     packages
 }
 
-/// A program in PATH or where Debian keeps those of the administrator; an absolute path is itself.
+/// A program in the search path; an absolute path is itself.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/bin"].map(PathBuf::from));
-    folders
+    let folders = std::env::split_paths(&command::search_path())
         .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
+        .collect::<Vec<_>>();
+    folders.into_iter().find(|candidate| candidate.is_file())
 }
 
 async fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {

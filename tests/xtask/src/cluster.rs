@@ -1,5 +1,7 @@
 //! `cargo xtask cluster up|down|status`.
 
+use std::io::Write as _;
+
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use telegram_webhook_tests::cluster::Cluster;
@@ -25,19 +27,20 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Action::Up => {
             let cluster = Cluster::up(&say).await?;
             if cluster.is_ours() {
-                println!("{}", Cluster::status().await?);
+                say(&Cluster::status().await?.to_string());
             }
         }
         Action::Down => Cluster::down(&say).await?,
         Action::Status => {
             let status = Cluster::status().await?;
-            println!("{status}");
+            say(&status.to_string());
             ensure!(status.is_healthy(), "the cluster is not healthy");
         }
     }
     Ok(())
 }
 
+/// A reader who left (`| head`) is no reason to leave the cluster half-way.
 fn say(line: &str) {
-    println!("{line}");
+    writeln!(std::io::stdout(), "{line}").ok();
 }
