@@ -29,7 +29,7 @@ impl Cluster {
         if method == Method::GET {
             return objects
                 .get(path)
-                .map_or((404, json!({})), |object| (200, object.clone()));
+                .map_or_else(|| (404, json!({})), |object| (200, object.clone()));
         }
         if let Some(code) = self.refused.lock().unwrap().remove(path) {
             return (code, json!({}));
@@ -132,9 +132,12 @@ async fn respond(
         .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     let (code, object) = cluster.answer(&head.method, head.uri.path(), &body);
+    let failure = |reason| json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason});
     let object = match code {
         200 => object,
-        code => json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": "No"}),
+        404 => failure("NotFound"),
+        409 => failure("Conflict"),
+        _ => failure("Forbidden"),
     };
     let mut response = Response::new(Full::from(object.to_string()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
