@@ -6,6 +6,7 @@
 //! keeper (CA Secret, caBundle, leaf on time) -> certs (make and judge, pure)
 //! ```
 
+mod api;
 pub mod certs;
 pub mod inject;
 mod keeper;

@@ -249,10 +249,14 @@ async fn a_bundle_that_can_not_be_set_makes_the_replica_unready_until_it_can() {
 #[tokio::test]
 async fn without_a_configuration_a_replica_is_not_ready() {
     let cluster = Arc::new(Cluster::default());
+    cluster.configure();
     let (mut keeper, ready) = replica(&cluster).await;
+    keeper.check(start()).await.unwrap();
+    assert!(*ready.borrow());
+    cluster.objects.lock().unwrap().remove(CONFIGURATION);
     assert!(matches!(
         keeper.check(start()).await,
-        Err(Error::ReadConfiguration(..))
+        Err(Error::NoConfiguration(_))
     ));
     assert!(!*ready.borrow());
 }
