@@ -7,8 +7,8 @@
 //! ```
 
 mod api;
-pub mod certs;
-pub mod inject;
+mod certs;
+mod inject;
 mod keeper;
 mod review;
 mod server;
@@ -42,10 +42,12 @@ pub struct Settings {
 /// Why the admission webhook can't serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("can't listen for admission requests on {address}")]
+    /// The port is taken, or the address is not ours.
+    #[error("can't listen for admission requests on {address}: {source}")]
     Listen {
+        /// Where.
         address: SocketAddr,
-        #[source]
+        /// Why not.
         source: io::Error,
     },
 }
