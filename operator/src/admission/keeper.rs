@@ -137,15 +137,17 @@ impl Keeper {
     /// One look: what is missing is made, what is due is renewed.
     async fn check(&mut self, now: Timestamp) -> Result<(), Error> {
         let authority = self.authority(now).await?;
-        let published = self.publish(&authority.bundle(now)).await;
+        let bundle = authority.bundle(now);
+        let published = self.publish(&bundle).await;
         // not if it just can't be read: then nothing says that what was true is no longer so
         if matches!(published, Err(Error::NoConfiguration(_) | Error::SetCaBundle(..))) {
             self.ready.send_replace(false);
         }
         let changed = published?;
         let due = self.leaf.as_ref().is_none_or(|leaf| leaf.is_due(&authority, now));
-        // API servers learn of a new bundle a moment after it was set: what they trusted before still works for that time
-        let can_wait = changed && self.leaf.is_some();
+        let trusted = self.leaf.as_ref().is_some_and(|leaf| leaf.is_trusted_by(&bundle));
+        // API servers learn of a new bundle a moment after it was set: until then they know the old leaf only
+        let can_wait = changed && trusted;
         if due && !can_wait {
             let leaf = authority.sign_leaf(&self.names, now)?;
             self.certificate.set(&leaf);
