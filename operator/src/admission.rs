@@ -6,8 +6,11 @@
 //! keeper (CA Secret, caBundle, leaf on time) -> certs (make and judge, pure)
 //! ```
 
-pub mod certs;
-pub mod inject;
+mod api;
+mod certs;
+#[cfg(test)]
+mod fake_cluster;
+mod inject;
 mod keeper;
 mod review;
 mod server;
@@ -41,10 +44,12 @@ pub struct Settings {
 /// Why the admission webhook can't serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("can't listen for admission requests on {address}")]
+    /// The port is taken, or the address is not ours.
+    #[error("can't listen for admission requests on {address}: {source}")]
     Listen {
+        /// Where.
         address: SocketAddr,
-        #[source]
+        /// Why not.
         source: io::Error,
     },
 }
@@ -92,4 +97,48 @@ fn tls(certificate: Arc<ServingCertificate>) -> Arc<ServerConfig> {
         .with_cert_resolver(certificate);
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(tls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fake_cluster::Cluster, *};
+
+    fn settings(address: SocketAddr) -> Settings {
+        Settings {
+            address,
+            namespace: "operators".to_owned(),
+            service: "admission".to_owned(),
+            configuration: "injector".to_owned(),
+            sidecar_image: "sidecar:1".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_once_its_certificate_is_trusted_and_ends_at_shutdown() {
+        let cluster = Arc::new(Cluster::default());
+        cluster.configure();
+        let (ready, mut readiness) = watch::channel(false);
+        let shutdown = CancellationToken::new();
+        let settings = settings("127.0.0.1:0".parse().unwrap());
+        let running = tokio::spawn(run(cluster.client().await, settings, ready, shutdown.clone()));
+        readiness.wait_for(|&ready| ready).await.unwrap();
+        assert!(cluster.bundle().contains("BEGIN CERTIFICATE"));
+        shutdown.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_an_error() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings(taken.local_addr().unwrap());
+        let client = Arc::new(Cluster::default()).client().await;
+        let result = run(
+            client,
+            settings,
+            watch::channel(false).0,
+            CancellationToken::new(),
+        )
+        .await;
+        assert!(matches!(result, Err(Error::Listen { .. })));
+    }
 }

@@ -200,6 +200,11 @@ impl Leaf {
         Arc::clone(&self.certified)
     }
 
+    /// Whether a client that trusts `bundle` accepts it.
+    pub fn is_trusted_by(&self, bundle: &str) -> bool {
+        bundle.contains(&self.issuer.pem)
+    }
+
     /// Whether it has to be replaced: two thirds of its life are over, or the CA is another one by now.
     pub fn is_due(&self, authority: &Authority, now: Timestamp) -> bool {
         self.issuer != authority.current || two_thirds_over(self.not_before, self.not_after, now)

@@ -29,13 +29,16 @@ use serde_json::json;
 use telegram_webhook_crds::FIELD_MANAGER;
 use tokio::sync::watch;
 
-use super::certs::{self, Authority, Leaf};
+use super::{
+    api::{ApiError, in_time},
+    certs::{self, Authority, Leaf},
+};
 
 /// The Secret that holds the CA.
 const SECRET: &str = "telegram-webhook-operator-ca";
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Before the next attempt when one failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// Before the next attempt when one failed, and twice as long each further time.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const API_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which step failed.
@@ -45,18 +48,12 @@ enum Error {
     Secret(&'static str, #[source] ApiError),
     #[error("can't make a certificate")]
     Certificate(#[from] certs::Error),
+    #[error("there is no MutatingWebhookConfiguration {0}")]
+    NoConfiguration(String),
     #[error("can't read MutatingWebhookConfiguration {0}")]
     ReadConfiguration(String, #[source] ApiError),
     #[error("can't set the caBundle of MutatingWebhookConfiguration {0}")]
     SetCaBundle(String, #[source] ApiError),
-}
-
-#[derive(Debug, thiserror::Error)]
-enum ApiError {
-    #[error(transparent)]
-    Kube(#[from] kube::Error),
-    #[error("no answer within {} s", API_TIMEOUT.as_secs())]
-    Timeout(#[from] tokio::time::error::Elapsed),
 }
 
 /// The certificate that the server shows now. Empty until there is one.
@@ -118,13 +115,19 @@ impl Keeper {
 
     /// Looks again and again, until dropped.
     pub async fn keep(mut self) -> Infallible {
+        let mut retry = RETRY_INTERVAL;
         loop {
             let pause = match self.check(Timestamp::now()).await {
-                Ok(()) => CHECK_INTERVAL,
+                Ok(()) => {
+                    retry = RETRY_INTERVAL;
+                    CHECK_INTERVAL
+                }
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::warn!(%error, cause, "admission is not fully set up, trying again");
-                    RETRY_INTERVAL
+                    let pause = retry;
+                    retry = CHECK_INTERVAL.min(retry * 2);
+                    pause
                 }
             };
             tokio::time::sleep(pause).await;
@@ -134,15 +137,17 @@ impl Keeper {
     /// One look: what is missing is made, what is due is renewed.
     async fn check(&mut self, now: Timestamp) -> Result<(), Error> {
         let authority = self.authority(now).await?;
-        let published = self.publish(&authority.bundle(now)).await;
-        if matches!(published, Err(Error::SetCaBundle(..))) {
-            // the live bundle is not ours: API servers trust somebody else
+        let bundle = authority.bundle(now);
+        let published = self.publish(&bundle).await;
+        // not if it just can't be read: then nothing says that what was true is no longer so
+        if matches!(published, Err(Error::NoConfiguration(_) | Error::SetCaBundle(..))) {
             self.ready.send_replace(false);
         }
         let changed = published?;
         let due = self.leaf.as_ref().is_none_or(|leaf| leaf.is_due(&authority, now));
-        // API servers learn of a new bundle a moment after it was set: what they trusted before still works for that time
-        let can_wait = changed && self.leaf.is_some();
+        let trusted = self.leaf.as_ref().is_some_and(|leaf| leaf.is_trusted_by(&bundle));
+        // API servers learn of a new bundle a moment after it was set: until then they know the old leaf only
+        let can_wait = changed && trusted;
         if due && !can_wait {
             let leaf = authority.sign_leaf(&self.names, now)?;
             self.certificate.set(&leaf);
@@ -174,7 +179,7 @@ impl Keeper {
     }
 
     async fn read(&self) -> Result<Option<Secret>, Error> {
-        let secret = in_time(self.secrets.get_opt(SECRET)).await;
+        let secret = in_time(API_TIMEOUT, self.secrets.get_opt(SECRET)).await;
         secret.map_err(|error| Error::Secret("read", error))
     }
 
@@ -190,13 +195,13 @@ impl Keeper {
             ..PostParams::default()
         };
         let written = if secret.metadata.resource_version.is_some() {
-            in_time(self.secrets.replace(SECRET, &params, &secret)).await
+            in_time(API_TIMEOUT, self.secrets.replace(SECRET, &params, &secret)).await
         } else {
-            in_time(self.secrets.create(&params, &secret)).await
+            in_time(API_TIMEOUT, self.secrets.create(&params, &secret)).await
         };
         match written {
             Ok(_) => Ok(authority),
-            Err(ApiError::Kube(kube::Error::Api(status))) if status.code == 409 => {
+            Err(error) if error.is_conflict() => {
                 let theirs = self
                     .read()
                     .await?
@@ -211,9 +216,10 @@ impl Keeper {
     /// Puts `bundle` into the webhook configuration, and says whether it was not there before.
     async fn publish(&self, bundle: &str) -> Result<bool, Error> {
         let name = &self.configuration;
-        let configuration = in_time(self.configurations.get(name))
+        let configuration = in_time(API_TIMEOUT, self.configurations.get_opt(name))
             .await
-            .map_err(|error| Error::ReadConfiguration(name.clone(), error))?;
+            .map_err(|error| Error::ReadConfiguration(name.clone(), error))?
+            .ok_or_else(|| Error::NoConfiguration(name.clone()))?;
         let Some(patch) = ca_bundle_patch(&configuration, bundle) else {
             return Ok(false);
         };
@@ -222,6 +228,7 @@ impl Keeper {
             ..PatchParams::default()
         };
         in_time(
+            API_TIMEOUT,
             self.configurations
                 .patch(name, &params, &Patch::Json::<()>(patch)),
         )
@@ -273,10 +280,6 @@ fn secret(authority: &Authority, resource_version: Option<String>) -> Secret {
         data: Some(authority.to_data()),
         ..Secret::default()
     }
-}
-
-async fn in_time<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
-    Ok(tokio::time::timeout(API_TIMEOUT, call).await??)
 }
 
 #[cfg(test)]

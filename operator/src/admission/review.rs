@@ -14,7 +14,10 @@ use kube::{
 };
 use telegram_webhook_crds::{INJECT_LABEL, TelegramWebhook};
 
-use super::inject::{Denial, Injection, inject};
+use super::{
+    api::ApiError,
+    inject::{Denial, Injection, inject},
+};
 
 /// How long looking up the resources may take. Less than the API server waits for the whole answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,9 +36,9 @@ pub trait LookUp: Send + Sync + 'static {
 }
 
 impl LookUp for Client {
-    type Error = kube::Error;
+    type Error = ApiError;
 
-    async fn webhooks(&self, namespace: &str) -> Result<Vec<TelegramWebhook>, kube::Error> {
+    async fn webhooks(&self, namespace: &str) -> Result<Vec<TelegramWebhook>, ApiError> {
         let api = Api::<TelegramWebhook>::namespaced(self.clone(), namespace);
         Ok(api.list(&ListParams::default()).await?.items)
     }

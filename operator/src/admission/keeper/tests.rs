@@ -1,145 +1,7 @@
-use std::{collections::BTreeMap, sync::Mutex};
-
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use jiff::SignedDuration;
-use serde_json::Value;
-use tokio::net::TcpListener;
 
 use super::*;
-
-const SECRETS: &str = "/api/v1/namespaces/operators/secrets";
-const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/injector";
-
-/// An API server that knows just enough: objects by path, resource versions, conflicts, JSON patches.
-#[derive(Default)]
-struct Cluster {
-    objects: Mutex<BTreeMap<String, Value>>,
-    /// Paths whose next write is refused with this code.
-    refused: Mutex<BTreeMap<String, u16>>,
-    writes: Mutex<Vec<String>>,
-}
-
-impl Cluster {
-    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
-        let mut objects = self.objects.lock().unwrap();
-        if method == Method::GET {
-            return objects
-                .get(path)
-                .map_or((404, json!({})), |object| (200, object.clone()));
-        }
-        if let Some(code) = self.refused.lock().unwrap().remove(path) {
-            return (code, json!({}));
-        }
-        let body: Value = serde_json::from_slice(body).unwrap();
-        let path = match body["metadata"]["name"].as_str() {
-            Some(name) if method == Method::POST => format!("{path}/{name}"),
-            _ => path.to_owned(),
-        };
-        let current = objects.get(&path).cloned();
-        let version = |object: &Value| {
-            object["metadata"]["resourceVersion"]
-                .as_str()
-                .unwrap_or("0")
-                .to_owned()
-        };
-        let mut new = match (method, &current) {
-            (&Method::POST, Some(_)) => return (409, json!({})),
-            (&Method::PUT, Some(current)) if version(current) != version(&body) => return (409, json!({})),
-            (&Method::PATCH, Some(current)) => {
-                let mut patched = current.clone();
-                let patch: json_patch::Patch = serde_json::from_value(body).unwrap();
-                json_patch::patch(&mut patched, &patch).unwrap();
-                patched
-            }
-            _ => body,
-        };
-        let next = version(&current.unwrap_or_default()).parse::<u64>().unwrap() + 1;
-        new["metadata"]["resourceVersion"] = json!(next.to_string());
-        self.writes.lock().unwrap().push(format!("{method} {path}"));
-        objects.insert(path, new.clone());
-        (200, new)
-    }
-
-    fn configure(&self) {
-        let configuration = json!({
-            "metadata": {"name": "injector"},
-            "webhooks": [{
-                "name": "inject.telegram-webhook.dev",
-                "admissionReviewVersions": ["v1"],
-                "sideEffects": "None",
-                "clientConfig": {"service": {"name": "admission", "namespace": "operators"}},
-            }],
-        });
-        self.objects
-            .lock()
-            .unwrap()
-            .insert(CONFIGURATION.to_owned(), configuration);
-    }
-
-    /// The live bundle, as PEM.
-    fn bundle(&self) -> String {
-        let configuration: MutatingWebhookConfiguration =
-            serde_json::from_value(self.objects.lock().unwrap()[CONFIGURATION].clone()).unwrap();
-        let webhook = configuration.webhooks.unwrap().remove(0);
-        String::from_utf8(
-            webhook
-                .client_config
-                .ca_bundle
-                .unwrap_or(ByteString(Vec::new()))
-                .0,
-        )
-        .unwrap()
-    }
-
-    fn authority(&self) -> Authority {
-        let secret = self.objects.lock().unwrap()[&format!("{SECRETS}/{SECRET}")].clone();
-        let secret: Secret = serde_json::from_value(secret).unwrap();
-        Authority::from_data(&secret.data.unwrap()).unwrap()
-    }
-
-    fn take_writes(&self) -> Vec<String> {
-        std::mem::take(&mut self.writes.lock().unwrap())
-    }
-
-    async fn client(self: &Arc<Self>) -> Client {
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let cluster = Arc::clone(self);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let cluster = Arc::clone(&cluster);
-                let service = service_fn(move |request| respond(Arc::clone(&cluster), request));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
-    }
-}
-
-async fn respond(
-    cluster: Arc<Cluster>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let (code, object) = cluster.answer(&head.method, head.uri.path(), &body);
-    let object = match code {
-        200 => object,
-        code => json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": "No"}),
-    };
-    let mut response = Response::new(Full::from(object.to_string()));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
-    Ok(response)
-}
+use crate::admission::fake_cluster::{CONFIGURATION, Cluster, SECRETS};
 
 /// A replica, and how ready it says to be.
 async fn replica(cluster: &Arc<Cluster>) -> (Keeper, watch::Receiver<bool>) {
@@ -157,6 +19,13 @@ async fn replica(cluster: &Arc<Cluster>) -> (Keeper, watch::Receiver<bool>) {
     (keeper, readiness)
 }
 
+/// The authority that the Secret holds.
+fn authority(cluster: &Cluster) -> Authority {
+    let secret = cluster.objects.lock().unwrap()[&format!("{SECRETS}/{SECRET}")].clone();
+    let secret: Secret = serde_json::from_value(secret).unwrap();
+    Authority::from_data(&secret.data.unwrap()).unwrap()
+}
+
 fn start() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
@@ -172,13 +41,13 @@ async fn the_first_look_sets_everything_up_and_the_second_changes_nothing() {
     let (mut keeper, ready) = replica(&cluster).await;
     keeper.check(start()).await.unwrap();
     assert!(*ready.borrow());
-    assert_eq!(cluster.bundle(), cluster.authority().bundle(start()));
+    assert_eq!(cluster.bundle(), authority(&cluster).bundle(start()));
     assert!(
         !keeper
             .leaf
             .as_ref()
             .unwrap()
-            .is_due(&cluster.authority(), start())
+            .is_due(&authority(&cluster), start())
     );
     assert!(served(&keeper).is_some());
     let expected = [
@@ -220,7 +89,7 @@ async fn a_wiped_bundle_is_back_after_one_look() {
     let certificate = served(&keeper).unwrap();
     cluster.configure();
     keeper.check(start()).await.unwrap();
-    assert_eq!(cluster.bundle(), cluster.authority().bundle(start()));
+    assert_eq!(cluster.bundle(), authority(&cluster).bundle(start()));
     assert!(*ready.borrow());
     assert!(Arc::ptr_eq(&certificate, &served(&keeper).unwrap()));
 }
@@ -246,10 +115,14 @@ async fn a_bundle_that_can_not_be_set_makes_the_replica_unready_until_it_can() {
 #[tokio::test]
 async fn without_a_configuration_a_replica_is_not_ready() {
     let cluster = Arc::new(Cluster::default());
+    cluster.configure();
     let (mut keeper, ready) = replica(&cluster).await;
+    keeper.check(start()).await.unwrap();
+    assert!(*ready.borrow());
+    cluster.objects.lock().unwrap().remove(CONFIGURATION);
     assert!(matches!(
         keeper.check(start()).await,
-        Err(Error::ReadConfiguration(..))
+        Err(Error::NoConfiguration(_))
     ));
     assert!(!*ready.borrow());
 }
@@ -267,9 +140,9 @@ async fn a_due_authority_is_renewed_and_its_leaf_served_only_a_look_later() {
         .check(rotation - SignedDuration::from_hours(24 * 7))
         .await
         .unwrap();
-    let old = cluster.authority();
+    let old = authority(&cluster);
     keeper.check(rotation).await.unwrap();
-    assert_ne!(cluster.authority().to_data(), old.to_data());
+    assert_ne!(authority(&cluster).to_data(), old.to_data());
     assert_eq!(cluster.bundle().matches("BEGIN CERTIFICATE").count(), 2);
     assert!(*ready.borrow());
     let before = served(&keeper).unwrap();
@@ -281,7 +154,7 @@ async fn a_due_authority_is_renewed_and_its_leaf_served_only_a_look_later() {
             .leaf
             .as_ref()
             .unwrap()
-            .is_due(&cluster.authority(), rotation)
+            .is_due(&authority(&cluster), rotation)
     );
     other.check(rotation).await.unwrap();
     assert!(
@@ -289,7 +162,7 @@ async fn a_due_authority_is_renewed_and_its_leaf_served_only_a_look_later() {
             .leaf
             .as_ref()
             .unwrap()
-            .is_due(&cluster.authority(), rotation)
+            .is_due(&authority(&cluster), rotation)
     );
 
     let week_later = rotation + SignedDuration::from_hours(24 * 7 + 1);
@@ -313,5 +186,21 @@ async fn an_authority_that_can_not_be_used_is_replaced() {
     let (mut keeper, ready) = replica(&cluster).await;
     keeper.check(start()).await.unwrap();
     assert!(*ready.borrow());
-    assert_eq!(cluster.bundle(), cluster.authority().bundle(start()));
+    assert_eq!(cluster.bundle(), authority(&cluster).bundle(start()));
+}
+
+#[tokio::test]
+async fn a_replica_whose_leaf_nobody_trusts_any_more_gets_a_new_one_at_once() {
+    let cluster = Arc::new(Cluster::default());
+    cluster.configure();
+    let (mut keeper, ready) = replica(&cluster).await;
+    keeper.check(start()).await.unwrap();
+    cluster
+        .objects
+        .lock()
+        .unwrap()
+        .remove(&format!("{SECRETS}/{SECRET}"));
+    keeper.check(start()).await.unwrap();
+    assert!(*ready.borrow());
+    assert!(keeper.leaf.as_ref().unwrap().is_trusted_by(&cluster.bundle()));
 }
