@@ -2,4 +2,5 @@
 
 pub mod cluster;
 pub mod crm;
+pub mod sidecar;
 pub mod telegram;
