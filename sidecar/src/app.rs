@@ -125,16 +125,18 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stop_webhook, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let rest = TaskTracker::new();
-        log_listening(&self.webhook.listener, &self.admin.listener);
+        let (webhook_address, admin_address) = (self.webhook.address(), self.admin.address());
         rest.spawn(self.reloader.run(self.options.poll_interval, stop_rest.clone()));
         rest.spawn(self.admin.run(stop_rest.clone()));
         let webhook = tokio::spawn(self.webhook.run(stop_webhook.clone()));
         self.readiness.start_listening();
+        // for people, and for whoever asked for port 0
+        tracing::info!(webhook_address, admin_address, "listening");
 
         stop.await;
-        tracing::info!("stopping");
         self.readiness.start_draining();
         stop_webhook.cancel();
+        tracing::info!("stopping");
         self.deliveries.close();
         let finished = async {
             if let Err(error) = webhook.await {
@@ -158,18 +160,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })
-}
-
-/// Says which ports were bound, for whoever asked for port 0.
-fn log_listening(webhook: &TcpListener, admin: &TcpListener) {
-    let address = |listener: &TcpListener| {
-        listener
-            .local_addr()
-            .map_or_else(|_| String::new(), |address| address.to_string())
-    };
-    tracing::info!(
-        webhook_address = address(webhook),
-        admin_address = address(admin),
-        "listening"
-    );
 }

@@ -122,7 +122,7 @@ impl Shared {
         let body = body
             .collect()
             .await
-            .map(|body| body.to_bytes())
+            .map(http_body_util::Collected::to_bytes)
             .unwrap_or_default();
         // nobody takes it out any more when the test has ended, and then nobody waits for the answer either
         drop(self.received.send((head, body)));

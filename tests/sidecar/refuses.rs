@@ -26,7 +26,7 @@ async fn a_wrong_missing_repeated_or_too_long_token_is_unauthorized() -> anyhow:
         ("missing", String::new()),
         ("empty", header("")),
         ("wrong", header("wrong")),
-        ("a prefix", header(&TOKEN[..TOKEN.len() - 1])),
+        ("a prefix", header(TOKEN.trim_end_matches('c'))),
         ("too long", header(&format!("{TOKEN}{}", "a".repeat(8192)))),
         ("in another case", header(&TOKEN.to_uppercase())),
         ("repeated", format!("{}{}", header(TOKEN), header(TOKEN))),
@@ -61,7 +61,7 @@ async fn an_unknown_path_is_not_found_whatever_else_is_right() -> anyhow::Result
     for path in [
         "/",
         "/telegram",
-        &PATH[..PATH.len() - 1],
+        PATH.trim_end_matches('f'),
         &query,
         &slash,
         &longer,
