@@ -23,8 +23,6 @@ use crate::{
     server::{Server, tls},
 };
 
-/// Below the 30 s that a pod has by default between being told to stop and being killed.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 /// Telegram opens at most 100 connections for a bot, twice that while a registration changes.
 const MAX_CONNECTIONS: usize = 512;
 /// Probes, scrapers and the operator: each has one or two.
@@ -40,6 +38,8 @@ pub struct Options {
     pub admin_listen: SocketAddr,
     /// How often to look for a new configuration.
     pub poll_interval: Duration,
+    /// How long requests under way may take once told to stop.
+    pub shutdown_deadline: Duration,
 }
 
 /// The sidecar with its configuration loaded and its ports bound.
@@ -121,7 +121,7 @@ impl App {
         })
     }
 
-    /// Serves until told to stop, then finishes what is under way, for as long as [`SHUTDOWN_DEADLINE`].
+    /// Serves until told to stop, then finishes what is under way, for as long as the deadline allows.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stop_webhook, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let rest = TaskTracker::new();
@@ -148,7 +148,7 @@ impl App {
             rest.close();
             rest.wait().await;
         };
-        if timeout(SHUTDOWN_DEADLINE, finished).await.is_ok() {
+        if timeout(self.options.shutdown_deadline, finished).await.is_ok() {
             tracing::info!("stopped");
         } else {
             tracing::warn!("stopped at the deadline with requests under way");

@@ -168,3 +168,6 @@ impl<H: Handler> Shared<H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

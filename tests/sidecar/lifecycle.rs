@@ -185,6 +185,22 @@ async fn a_stopped_sidecar_finishes_what_is_under_way() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_stopped_sidecar_does_not_wait_for_ever() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    fixture.crm.hold(true);
+    let mut busy = fixture.connect().await?;
+    busy.send(request(PATH, TOKEN, "{}")).await?;
+    fixture.crm.received().await?;
+    fixture.sidecar.signal(Signal::TERM)?;
+    fixture
+        .sidecar
+        .logged(0, "stopped at the deadline with requests under way")
+        .await?;
+    assert_eq!(fixture.sidecar.ended().await?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     fixture.crm.hold(true);

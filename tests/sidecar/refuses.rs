@@ -179,6 +179,19 @@ async fn a_stranger_is_refused_without_waiting_for_the_body() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn a_stranger_who_waits_to_be_told_to_continue_is_refused_right_away() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let answer = fixture
+        .ask(format!(
+            "POST {PATH} HTTP/1.1\r\nHost: h\r\n{TOKEN_HEADER}: wrong\r\nContent-Length: 9\r\n\
+             Expect: 100-continue\r\n\r\n"
+        ))
+        .await?;
+    assert_refused(&fixture, &answer, 401);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_token_of_one_slot_is_no_good_for_the_path_of_another() -> anyhow::Result<()> {
     let fixture = Fixture::start_with(|config| {
         config.slots.push(slot(2, "/telegram/other", "other"));

@@ -29,6 +29,9 @@ pub use self::{
 /// Far beyond what anything here takes: reached only when something is broken.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Short enough for a test to wait for, long enough for requests that do end.
+const SHUTDOWN_DEADLINE_SECONDS: &str = "3";
+
 /// A running sidecar; ends with the value.
 pub struct Sidecar {
     child: Child,
@@ -87,7 +90,7 @@ impl Sidecar {
     /// The same with any folder.
     pub async fn start_at(config: &Path) -> anyhow::Result<Self> {
         let (mut child, lines) = spawn(config).await?;
-        let listening = match wait_for_line(lines.clone(), |line| message(line) == "listening").await {
+        let listening = match wait_for_line(lines.clone(), 0, "listening").await {
             Ok(line) => line,
             Err(error) => {
                 let status = child.try_wait();
@@ -124,18 +127,8 @@ impl Sidecar {
     }
 
     /// Waits for a log line with this message, among those after the first `skip` lines.
-    pub async fn logged(&self, skip: usize, wanted: &str) -> anyhow::Result<String> {
-        let mut lines = self.lines.clone();
-        let all = timeout(
-            DEADLINE,
-            lines.wait_for(|lines| lines.iter().skip(skip).any(|line| message(line) == wanted)),
-        );
-        let all = all
-            .await
-            .with_context(|| format!("no log line {wanted:?}"))?
-            .context("the log ended")?;
-        let line = all.iter().skip(skip).find(|line| message(line) == wanted);
-        Ok(line.cloned().unwrap_or_default())
+    pub async fn logged(&self, skip: usize, message: &str) -> anyhow::Result<String> {
+        wait_for_line(self.lines.clone(), skip, message).await
     }
 
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
@@ -154,6 +147,7 @@ impl Sidecar {
 async fn spawn(config: &Path) -> anyhow::Result<(Child, watch::Receiver<Vec<String>>)> {
     let mut child = Command::new(binary().await?)
         .args(["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--shutdown-deadline-seconds", SHUTDOWN_DEADLINE_SECONDS])
         .args(["--poll-interval-ms", "20", "--config-dir"])
         .arg(config)
         // all there is to log: the tests search it for secrets
@@ -180,17 +174,21 @@ fn follow(output: impl AsyncRead + Unpin + Send + 'static, lines: watch::Sender<
 
 async fn wait_for_line(
     mut lines: watch::Receiver<Vec<String>>,
-    wanted: impl Fn(&str) -> bool,
+    skip: usize,
+    wanted: &str,
 ) -> anyhow::Result<String> {
-    let all = timeout(
-        DEADLINE,
-        lines.wait_for(|lines| lines.iter().any(|line| wanted(line))),
-    )
-    .await
-    .context("the line never came")?
-    .context("the log ended")?;
-    let line = all.iter().find(|line| wanted(line));
-    Ok(line.cloned().unwrap_or_default())
+    let find = |lines: &Vec<String>| {
+        lines
+            .iter()
+            .skip(skip)
+            .find(|line| message(line) == wanted)
+            .cloned()
+    };
+    let lines = timeout(DEADLINE, lines.wait_for(|lines| find(lines).is_some()))
+        .await
+        .with_context(|| format!("no log line {wanted:?}"))?
+        .with_context(|| format!("the log ended without {wanted:?}"))?;
+    find(&lines).context("the line is gone")
 }
 
 /// Message of a JSON log line, empty for any other line.

@@ -33,25 +33,25 @@ fn each_field_is_checked_and_named() {
         ("host", |c| c.host = "192.0.2.1:443".into()),
         ("slots", |c| c.slots = Vec::new()),
         ("slots", |c| {
-            c.slots = (1..=3).map(|id| slot(id, "/p", "t")).collect()
+            c.slots = (1..=3).map(|id| slot(id, "/p", "t")).collect();
         }),
         ("slots[0].id", |c| c.slots = vec![slot(0, "/p", "t")]),
         ("slots[1].id", |c| {
-            c.slots = vec![slot(1, "/p", "t"), slot(1, "/q", "u")]
+            c.slots = vec![slot(1, "/p", "t"), slot(1, "/q", "u")];
         }),
         ("slots[0].path", |c| c.slots = vec![slot(1, "/", "t")]),
         ("slots[0].path", |c| c.slots = vec![slot(1, "/p?q", "t")]),
         ("slots[0].path", |c| c.slots = vec![slot(1, "/p%2f", "t")]),
         ("slots[0].secretToken", |c| c.slots = vec![slot(1, "/p", "")]),
         ("slots[0].secretToken", |c| {
-            c.slots = vec![slot(1, "/p", &"t".repeat(257))]
+            c.slots = vec![slot(1, "/p", &"t".repeat(257))];
         }),
         ("upstream.port", |c| c.upstream.port = 0),
         ("upstream.path", |c| c.upstream.path = "updates".into()),
         ("limits.maxBodyBytes", |c| c.limits.max_body_bytes = 0),
         ("limits.bodyTimeoutSeconds", |c| c.limits.body_timeout_seconds = 0),
         ("limits.upstreamTimeoutSeconds", |c| {
-            c.limits.upstream_timeout_seconds = 56
+            c.limits.upstream_timeout_seconds = 56;
         }),
     ];
     for (field, change) in cases {
