@@ -23,8 +23,6 @@ use crate::{
     server::{Server, tls},
 };
 
-/// Below the 30 s that a pod has by default between being told to stop and being killed.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 /// Telegram opens at most 100 connections for a bot, twice that while a registration changes.
 const MAX_CONNECTIONS: usize = 512;
 /// Probes, scrapers and the operator: each has one or two.
@@ -40,6 +38,8 @@ pub struct Options {
     pub admin_listen: SocketAddr,
     /// How often to look for a new configuration.
     pub poll_interval: Duration,
+    /// How long requests under way may take once told to stop.
+    pub shutdown_deadline: Duration,
 }
 
 /// The sidecar with its configuration loaded and its ports bound.
@@ -121,20 +121,22 @@ impl App {
         })
     }
 
-    /// Serves until told to stop, then finishes what is under way, for as long as [`SHUTDOWN_DEADLINE`].
+    /// Serves until told to stop, then finishes what is under way, for as long as the deadline allows.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stop_webhook, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let rest = TaskTracker::new();
-        log_listening(&self.webhook.listener, &self.admin.listener);
+        let (webhook_address, admin_address) = (self.webhook.address(), self.admin.address());
         rest.spawn(self.reloader.run(self.options.poll_interval, stop_rest.clone()));
         rest.spawn(self.admin.run(stop_rest.clone()));
         let webhook = tokio::spawn(self.webhook.run(stop_webhook.clone()));
         self.readiness.start_listening();
+        // for people, and for whoever asked for port 0
+        tracing::info!(webhook_address, admin_address, "listening");
 
         stop.await;
-        tracing::info!("stopping");
         self.readiness.start_draining();
         stop_webhook.cancel();
+        tracing::info!("stopping");
         self.deliveries.close();
         let finished = async {
             if let Err(error) = webhook.await {
@@ -146,7 +148,7 @@ impl App {
             rest.close();
             rest.wait().await;
         };
-        if timeout(SHUTDOWN_DEADLINE, finished).await.is_ok() {
+        if timeout(self.options.shutdown_deadline, finished).await.is_ok() {
             tracing::info!("stopped");
         } else {
             tracing::warn!("stopped at the deadline with requests under way");
@@ -158,18 +160,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })
-}
-
-/// Says which ports were bound, for whoever asked for port 0.
-fn log_listening(webhook: &TcpListener, admin: &TcpListener) {
-    let address = |listener: &TcpListener| {
-        listener
-            .local_addr()
-            .map_or_else(|_| String::new(), |address| address.to_string())
-    };
-    tracing::info!(
-        webhook_address = address(webhook),
-        admin_address = address(admin),
-        "listening"
-    );
 }

@@ -46,6 +46,9 @@ pub struct RunArgs {
     /// How often to look whether the configuration has changed.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub poll_interval_ms: u64,
+    /// How long requests under way may take once told to stop; keep it below the pod's terminationGracePeriodSeconds.
+    #[arg(long, default_value_t = 20)]
+    pub shutdown_deadline_seconds: u64,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -66,6 +69,7 @@ impl From<RunArgs> for Options {
             listen: args.listen,
             admin_listen: args.admin_listen,
             poll_interval: Duration::from_millis(args.poll_interval_ms),
+            shutdown_deadline: Duration::from_secs(args.shutdown_deadline_seconds),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Only this module sees the raw files. A [`Policy`] is whole and valid or isn't built at all, and every mistake in the
 //! folder is reported at once. Paths and tokens survive as digests only.
 
+mod certificate;
 mod problem;
 pub mod reload;
+mod secret;
 mod snapshot;
 mod webhook;
 
@@ -15,8 +17,9 @@ use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
 pub use self::{
     problem::{Problem, Problems},
+    secret::SecretDigest,
     snapshot::Snapshot,
-    webhook::{Limits, SecretDigest, Slot, Webhook},
+    webhook::{Limits, Slot, Webhook},
 };
 
 /// The policy in use, swapped as a whole: paths, tokens, certificates and upstreams always belong together.

@@ -27,12 +27,8 @@ fn main() -> ExitCode {
 
 fn start() -> anyhow::Result<ExitCode> {
     // fails only when a provider is installed already, and nothing runs before this
-    if rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .is_err()
-    {
-        anyhow::bail!("a crypto provider was installed before ours");
-    }
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    anyhow::ensure!(installed.is_ok(), "a crypto provider was installed before ours");
     let args = Args::parse();
     runtime().context("start the runtime")?.block_on(async {
         match args.command {

@@ -65,6 +65,13 @@ struct Shared<H> {
 // === impl Server ===
 
 impl<H: Handler> Server<H> {
+    /// Where it listens, for the log.
+    pub fn address(&self) -> String {
+        self.listener
+            .local_addr()
+            .map_or_else(|error| error.to_string(), |address| address.to_string())
+    }
+
     /// Serves until told to stop, then until every connection has finished the request it is at.
     pub async fn run(self, stop: CancellationToken) {
         let permits = Arc::new(Semaphore::new(self.max_connections));
@@ -161,3 +168,6 @@ impl<H: Handler> Shared<H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

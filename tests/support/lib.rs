@@ -7,5 +7,6 @@ pub mod manifest;
 pub mod pki;
 pub mod pod_http;
 pub mod scenario;
+pub mod sidecar;
 pub mod telegram;
 pub mod wait;

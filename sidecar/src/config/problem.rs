@@ -31,6 +31,12 @@ pub enum Problem {
 #[derive(Debug, thiserror::Error)]
 pub struct Problems(pub(super) Vec<Problem>);
 
+/// The mistakes of one folder, as they are found.
+pub(super) struct Findings<'a> {
+    folder: &'a str,
+    problems: Vec<Problem>,
+}
+
 // === impl Problem ===
 
 impl Problem {
@@ -38,14 +44,6 @@ impl Problem {
         Self::Field {
             folder: folder.to_owned(),
             field: field.into(),
-            reason: reason.into(),
-        }
-    }
-
-    pub(super) fn certificate(folder: &str, file: &'static str, reason: impl Into<String>) -> Self {
-        Self::Certificate {
-            folder: folder.to_owned(),
-            file,
             reason: reason.into(),
         }
     }
@@ -68,5 +66,41 @@ impl fmt::Display for Problems {
             write!(f, "{problem}")?;
         }
         Ok(())
+    }
+}
+
+// === impl Findings ===
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(folder: &'a str) -> Self {
+        Self {
+            folder,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    pub(super) fn malformed(&mut self, source: ParseError) {
+        let folder = self.folder.to_owned();
+        self.problems.push(Problem::Malformed { folder, source });
+    }
+
+    pub(super) fn field(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+        self.problems.push(Problem::field(self.folder, field, reason));
+    }
+
+    pub(super) fn certificate(&mut self, file: &'static str, reason: impl Into<String>) {
+        self.problems.push(Problem::Certificate {
+            folder: self.folder.to_owned(),
+            file,
+            reason: reason.into(),
+        });
     }
 }

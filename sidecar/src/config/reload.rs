@@ -6,6 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use telegram_webhook_sidecar_config::LoadedConfig;
 use tokio::{
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
@@ -47,7 +48,7 @@ impl Reloader {
         let seen = Seen::of(&snapshot, true);
         let policy = Policy::from_snapshot(snapshot)?;
         metrics.config_reloaded(true);
-        log_loaded(&policy);
+        log_loaded(policy.loaded());
         Ok(Self {
             dir,
             metrics,
@@ -95,19 +96,21 @@ impl Reloader {
         let mut seen = Seen::of(&snapshot, true);
         let reload = match Policy::from_snapshot(snapshot) {
             Ok(policy) => {
-                log_loaded(&policy);
+                let loaded = policy.loaded();
                 self.policy.store(Arc::new(policy));
+                self.metrics.config_reloaded(true);
+                log_loaded(loaded);
                 Reload::Loaded
             }
             Err(problems) => {
                 seen.good = false;
+                self.metrics.config_reloaded(false);
                 for problem in problems.iter() {
                     tracing::error!(%problem, "new configuration refused, the old one stays in use");
                 }
                 Reload::Refused
             }
         };
-        self.metrics.config_reloaded(seen.good);
         self.seen = seen;
         reload
     }
@@ -125,8 +128,8 @@ impl Seen {
     }
 }
 
-fn log_loaded(policy: &Policy) {
-    for webhook in policy.loaded().webhooks {
+fn log_loaded(loaded: LoadedConfig) {
+    for webhook in loaded.webhooks {
         tracing::info!(
             webhook = webhook.webhook,
             digest = webhook.digest,

@@ -3,18 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Uri, uri::PathAndQuery};
-use rustls::{
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, DnsName, PrivateKeyDer, pem::PemObject as _},
-    sign::CertifiedKey,
-};
-use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq as _};
-use telegram_webhook_sidecar_config::{
-    self as raw, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig, digest as file_digest,
-};
+use rustls::{pki_types::DnsName, sign::CertifiedKey};
+use telegram_webhook_sidecar_config::{self as raw, WebhookConfig, digest as file_digest};
 
-use super::{Problem, snapshot::Folder};
+use super::{Problem, certificate, problem::Findings, secret::SecretDigest, snapshot::Folder};
 
 /// Two slots during a rotation, one otherwise.
 const MAX_SLOTS: usize = 2;
@@ -53,10 +45,6 @@ pub struct Slot {
     pub token: SecretDigest,
 }
 
-/// SHA-256 of a secret. Two of them have the same length whatever they were made of, so that comparing them takes the same time
-/// for every guess; and there is no secret left in memory to leak.
-pub struct SecretDigest([u8; 32]);
-
 /// Bounds on a request.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -65,27 +53,15 @@ pub struct Limits {
     pub upstream_timeout: Duration,
 }
 
-/// The mistakes of one folder, as they are found.
-struct Findings<'a> {
-    folder: &'a str,
-    problems: Vec<Problem>,
-}
-
 // === impl Webhook ===
 
 impl Webhook {
     /// Checks the files of one folder and reports all that is wrong with them.
     pub(super) fn parse(folder: &Folder) -> Result<Self, Vec<Problem>> {
-        let mut findings = Findings {
-            folder: &folder.name,
-            problems: Vec::new(),
-        };
-        let certificate = certificate(folder, &mut findings);
+        let mut findings = Findings::new(&folder.name);
+        let certificate = certificate::parse(folder, &mut findings);
         let config = WebhookConfig::parse(&folder.config)
-            .map_err(|source| {
-                let folder = folder.name.clone();
-                findings.problems.push(Problem::Malformed { folder, source });
-            })
+            .map_err(|source| findings.malformed(source))
             .ok();
         let checked = config.map(|config| {
             (
@@ -99,7 +75,7 @@ impl Webhook {
         });
         match (checked, certificate) {
             (Some((name, bot_id, Some(host), slots, Some(upstream), limits)), Some(certificate))
-                if findings.problems.is_empty() =>
+                if findings.is_empty() =>
             {
                 Ok(Self {
                     name,
@@ -113,7 +89,7 @@ impl Webhook {
                     certificate_digest: file_digest(&folder.certificate),
                 })
             }
-            _ => Err(findings.problems),
+            _ => Err(findings.into_problems()),
         }
     }
 }
@@ -123,38 +99,6 @@ impl fmt::Debug for Webhook {
         f.debug_struct("Webhook")
             .field("name", &self.name)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl SecretDigest ===
-
-impl SecretDigest {
-    pub fn of(secret: impl AsRef<[u8]>) -> Self {
-        Self(Sha256::digest(secret.as_ref()).into())
-    }
-
-    /// Whether both were made of the same secret, in constant time.
-    pub fn matches(&self, other: &Self) -> Choice {
-        self.0.ct_eq(&other.0)
-    }
-}
-
-impl fmt::Debug for SecretDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretDigest(..)")
-    }
-}
-
-// === impl Findings ===
-
-impl Findings<'_> {
-    fn field(&mut self, field: impl Into<String>, reason: impl Into<String>) {
-        self.problems.push(Problem::field(self.folder, field, reason));
-    }
-
-    fn certificate(&mut self, file: &'static str, reason: impl Into<String>) {
-        self.problems
-            .push(Problem::certificate(self.folder, file, reason));
     }
 }
 
@@ -253,40 +197,5 @@ fn limits(limits: &raw::Limits, findings: &mut Findings<'_>) -> Limits {
         max_body_bytes: limits.max_body_bytes,
         body_timeout: Duration::from_secs(limits.body_timeout_seconds),
         upstream_timeout: Duration::from_secs(limits.upstream_timeout_seconds),
-    }
-}
-
-/// The chain and its key, if the key belongs to the first certificate.
-fn certificate(folder: &Folder, findings: &mut Findings<'_>) -> Option<Arc<CertifiedKey>> {
-    let chain = CertificateDer::pem_slice_iter(&folder.certificate).collect::<Result<Vec<_>, _>>();
-    let chain = match chain {
-        Ok(chain) if !chain.is_empty() => Some(chain),
-        Ok(_) => {
-            findings.certificate(TLS_CERT_FILE, "holds no certificate in PEM");
-            None
-        }
-        Err(_) => {
-            findings.certificate(TLS_CERT_FILE, "is not PEM");
-            None
-        }
-    };
-    let key = PrivateKeyDer::from_pem_slice(&folder.key);
-    if key.is_err() {
-        findings.certificate(TLS_KEY_FILE, "holds no private key in PEM");
-    }
-    match CertifiedKey::from_der(chain?, key.ok()?, &aws_lc_rs::default_provider()) {
-        Ok(certified) => Some(Arc::new(certified)),
-        Err(rustls::Error::InconsistentKeys(_)) => {
-            findings.certificate(TLS_KEY_FILE, format!("does not belong to {TLS_CERT_FILE}"));
-            None
-        }
-        Err(rustls::Error::InvalidCertificate(_)) => {
-            findings.certificate(TLS_CERT_FILE, "its first certificate can't be used");
-            None
-        }
-        Err(_) => {
-            findings.certificate(TLS_KEY_FILE, "is of a kind that can't be used");
-            None
-        }
     }
 }
