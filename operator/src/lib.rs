@@ -1,1 +1,17 @@
-//! x
+//! The operator: keeps Telegram webhooks as `TelegramWebhook` resources declare them (`reconcile`), and injects the sidecar
+//! that receives them (`admission`).
+#![deny(missing_docs)]
+
+pub mod admin;
+pub mod admission;
+pub mod app;
+pub mod args;
+pub mod controller;
+pub mod events;
+#[cfg(test)]
+mod fixtures;
+pub mod kubernetes;
+pub mod leader;
+pub mod metrics;
+pub mod reconcile;
+pub mod telegram;

@@ -1,1 +1,43 @@
-fn main() {}
+//! Starts the operator: crypto provider, flags, logging, signals.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use telegram_webhook_operator::{app, args::Args};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> anyhow::Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another crypto provider is installed already"))?;
+    let args = Args::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        for attempt in 0.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if attempt > 0 {
+                // the second one means now
+                std::process::exit(130);
+            }
+            stop.cancel();
+        }
+    });
+    app::run(args, shutdown).await.inspect_err(|error| {
+        tracing::error!(%error, "operator fails");
+    })?;
+    Ok(())
+}

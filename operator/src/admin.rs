@@ -1,0 +1,121 @@
+//! The admin port, plain HTTP: `/livez`, `/readyz` and `/metrics`.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kube::Client;
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::metrics::Metrics;
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+/// After a failed accept, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the admin port tells of.
+#[derive(Clone)]
+pub struct Admin {
+    /// For asking whether the API server is there.
+    pub client: Client,
+    /// Whether admission is served with a certificate that the API server trusts.
+    pub admission: watch::Receiver<bool>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Serves until `shutdown`.
+pub async fn serve(listener: TcpListener, admin: Admin, shutdown: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (admin, shutdown) = (admin.clone(), shutdown.clone());
+        connections.spawn(async move {
+            let service = service_fn(|request| admin.answer(request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service);
+            // how a probe's connection ends is nobody's concern
+            tokio::select! {
+                _ = connection => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+// === impl Admin ===
+
+impl Admin {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        Ok(self.route(request.method(), request.uri().path()).await)
+    }
+
+    async fn route(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n".to_owned());
+        }
+        match path {
+            "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
+            "/readyz" => self.ready().await,
+            "/metrics" => match self.metrics.render() {
+                Ok(metrics) => metrics_text(metrics),
+                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+            },
+            _ => text(StatusCode::NOT_FOUND, String::new()),
+        }
+    }
+
+    async fn ready(&self) -> Response<Full<Bytes>> {
+        if !*self.admission.borrow() {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "admission is not served yet\n".to_owned(),
+            );
+        }
+        match timeout(READY_TIMEOUT, self.client.apiserver_version()).await {
+            Ok(Ok(_)) => text(StatusCode::OK, "ok\n".to_owned()),
+            Ok(Err(_)) | Err(_) => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the Kubernetes API does not answer\n".to_owned(),
+            ),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    respond(status, "text/plain; charset=utf-8", body)
+}
+
+fn metrics_text(body: String) -> Response<Full<Bytes>> {
+    respond(
+        StatusCode::OK,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        body,
+    )
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    );
+    response
+}

@@ -1,0 +1,66 @@
+//! Test builders: resources as users write them, and what they point at.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use telegram_webhook_crds::TelegramWebhook;
+
+/// Of bot 123456. Not a real one.
+pub const TOKEN: &str = "123456:ABCdefGHIjklMNOpqrSTUvwxYZ012345678";
+
+const WEBHOOK: &str = r"
+apiVersion: telegram-webhook.dev/v1alpha1
+kind: TelegramWebhook
+metadata:
+  name: support
+  namespace: crm
+  uid: 00000000-0000-0000-0000-000000000001
+  generation: 1
+  creationTimestamp: 2026-01-01T00:00:00Z
+spec:
+  bot:
+    tokenSecretRef: {name: support-bot}
+  workload:
+    selector: {matchLabels: {app: helpdesk}}
+    upstream: {port: 3000, path: /webhooks/telegram}
+  endpoint:
+    host: hooks.example.com
+    tls: {secretRef: {name: hooks-tls}}
+";
+
+/// A resource as in the documentation.
+pub fn webhook() -> TelegramWebhook {
+    webhook_with(&[])
+}
+
+/// The same with texts replaced.
+pub fn webhook_with(changes: &[(&str, &str)]) -> TelegramWebhook {
+    let text = changes.iter().fold(WEBHOOK.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from} is not in the fixture");
+        text.replace(from, to)
+    });
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// A Secret with these keys.
+pub fn secret(name: &str, data: &[(&str, &[u8])]) -> Secret {
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(name.to_owned());
+    secret.metadata.namespace = Some("crm".to_owned());
+    secret.data = Some(
+        data.iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())))
+            .collect(),
+    );
+    secret
+}
+
+/// The Secret that the resource's token is in.
+pub fn token_secret(token: &str) -> Secret {
+    let mut secret = secret("support-bot", &[("token", token.as_bytes())]);
+    secret.metadata.labels = Some(BTreeMap::from([(
+        "telegram-webhook.dev/bot-token".to_owned(),
+        "true".to_owned(),
+    )]));
+    secret
+}

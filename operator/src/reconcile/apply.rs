@@ -1,0 +1,183 @@
+//! Step 4, with a client: writes the children, and only those that differ. What was built goes in, the proof that the cluster
+//! has it comes out: nothing later can be done with objects that were merely planned.
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::Value;
+use telegram_webhook_crds::{FIELD_MANAGER, STATUS_FIELD_MANAGER, TelegramWebhook, TelegramWebhookStatus};
+
+use super::{
+    build::{Prepared, with_accepted},
+    dereference::Found,
+    stored::Accepted,
+};
+use crate::kubernetes::{Error, within};
+
+/// The cluster has the children.
+#[derive(Debug)]
+pub struct Applied {
+    /// The Secret as the cluster has it.
+    pub secret: Secret,
+    /// Names the version of the sidecar's configuration.
+    pub digest: String,
+    /// What Telegram shall accept.
+    pub wanted: Accepted,
+}
+
+/// Where it is written down that Telegram accepted a webhook.
+pub trait Ledger: Send + Sync {
+    /// Remembers, so that a restart neither repeats the call nor forgets what to put back.
+    fn record<'a>(&'a self, accepted: &'a Accepted) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+/// The ledger in the child Secret.
+pub struct SecretLedger<'a> {
+    /// For the write.
+    pub client: Client,
+    /// The Secret as it was applied.
+    pub secret: &'a Secret,
+}
+
+/// Writes the children that differ.
+pub async fn apply(client: &Client, prepared: Prepared, found: &Found) -> Result<Applied, Error> {
+    // no `..`: a new child must not be forgotten here
+    let Prepared {
+        secret,
+        service,
+        digest,
+        wanted,
+    } = prepared;
+    // the Secret first: the pods that the Service leads to need it
+    let secret = apply_secret(client, secret, found.child_secret.as_ref()).await?;
+    apply_service(client, &service, found.child_service.as_ref()).await?;
+    Ok(Applied {
+        secret,
+        digest,
+        wanted,
+    })
+}
+
+/// A slot must never be replaced unseen: the first write fails if somebody else was faster, each later one if the Secret
+/// isn't the one that was read.
+async fn apply_secret(client: &Client, mut wanted: Secret, live: Option<&Secret>) -> Result<Secret, Error> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
+    let Some(live) = live else {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        return within(secrets.create(&params, &wanted)).await;
+    };
+    if live.data == wanted.data && contains(&json(live), &json(&wanted)) {
+        return Ok(live.clone());
+    }
+    wanted
+        .metadata
+        .resource_version
+        .clone_from(&live.metadata.resource_version);
+    within(secrets.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(&wanted))).await
+}
+
+async fn apply_service(client: &Client, wanted: &Service, live: Option<&Service>) -> Result<(), Error> {
+    let selector = |service: &Service| service.spec.as_ref().and_then(|spec| spec.selector.clone());
+    if live.is_some_and(|live| selector(live) == selector(wanted) && contains(&json(live), &json(wanted))) {
+        return Ok(());
+    }
+    let services = Api::<Service>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
+    within(services.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(wanted))).await?;
+    Ok(())
+}
+
+/// Writes the status.
+pub async fn patch_status(
+    client: &Client,
+    webhook: &TelegramWebhook,
+    status: &TelegramWebhookStatus,
+) -> Result<(), Error> {
+    use kube::Resource as _;
+    let api = Api::<TelegramWebhook>::namespaced(client.clone(), &webhook.namespace().unwrap_or_default());
+    let patch = serde_json::json!({
+        "apiVersion": TelegramWebhook::api_version(&()),
+        "kind": TelegramWebhook::kind(&()),
+        "status": status,
+    });
+    within(api.patch_status(
+        &webhook.name_any(),
+        &force(STATUS_FIELD_MANAGER),
+        &Patch::Apply(patch),
+    ))
+    .await?;
+    Ok(())
+}
+
+// === impl SecretLedger ===
+
+impl Ledger for SecretLedger<'_> {
+    fn record<'a>(&'a self, accepted: &'a Accepted) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut secret = with_accepted(self.secret.clone(), accepted);
+            secret.metadata.managed_fields = None;
+            secret.metadata.creation_timestamp = None;
+            secret.metadata.uid = None;
+            secret.metadata.generation = None;
+            apply_secret(&self.client, secret, Some(self.secret)).await?;
+            Ok(())
+        })
+    }
+}
+
+/// The fields that we set are ours, whoever touched them.
+fn force(manager: &str) -> PatchParams {
+    PatchParams::apply(manager).force()
+}
+
+fn json<T: serde::Serialize>(object: &T) -> Value {
+    // Kubernetes objects are made for JSON; what can't be serialised equals nothing and is applied
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+/// Whether `live` has everything of `wanted`; the API server may have added to it.
+fn contains(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, wanted)| live.get(key).is_some_and(|live| contains(live, wanted))),
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len()
+                && live
+                    .iter()
+                    .zip(wanted)
+                    .all(|(live, wanted)| contains(live, wanted))
+        }
+        (live, wanted) => live == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_added_is_no_difference() {
+        let live = json!({"spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 443, "nodePort": 3}]}});
+        assert!(contains(&live, &json!({"spec": {"ports": [{"port": 443}]}})));
+    }
+
+    #[test]
+    fn what_somebody_changed_or_removed_is_a_difference() {
+        let live = json!({"spec": {"ports": [{"port": 443}]}, "labels": {"a": "1"}});
+        for wanted in [
+            json!({"spec": {"ports": [{"port": 80}]}}),
+            json!({"spec": {"ports": []}}),
+            json!({"labels": {"b": "1"}}),
+        ] {
+            assert!(!contains(&live, &wanted), "{wanted}");
+        }
+    }
+}

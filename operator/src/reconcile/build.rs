@@ -1,0 +1,161 @@
+//! Step 3, pure: from a validated webhook to its children and to the parameters for Telegram.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Secret, Service, ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use kube::api::ObjectMeta;
+use telegram_webhook_crds::{
+    FIELD_MANAGER, INJECT_LABEL, SIDECAR_CONTAINER, WEBHOOK_LABEL, WEBHOOK_PORT_NAME, child_name,
+};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, digest};
+
+use super::{
+    stored::{ACCEPTED_FILE, Accepted, Material, slots},
+    validate::ValidatedWebhook,
+};
+use crate::telegram::WebhookParameters;
+
+const HTTPS: u16 = 443;
+
+/// The children, and what Telegram shall be told, before anything was written.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Holds the sidecar's configuration.
+    pub secret: Secret,
+    /// Leads to the sidecars.
+    pub service: Service,
+    /// Names the version of the sidecar's configuration.
+    pub digest: String,
+    /// What Telegram shall accept.
+    pub wanted: Accepted,
+}
+
+/// Builds. `material` is used only if a slot has to be minted.
+pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
+    let served = webhook
+        .stored
+        .as_ref()
+        .map(|stored| stored.config.slots.as_slice());
+    let slots = slots(
+        served.unwrap_or_default(),
+        webhook.registered.as_ref().map(|registered| registered.slot),
+        &webhook.path_prefix,
+        material,
+    );
+    let wanted = wanted(webhook, &slots);
+    let config = WebhookConfig {
+        webhook: format!("{}/{}", webhook.namespace, webhook.name),
+        bot_id: webhook.bot.token.bot_id(),
+        host: webhook.host.clone(),
+        slots,
+        upstream: webhook.upstream.clone(),
+        limits: Limits::default(),
+    }
+    .to_bytes();
+    let digest = digest(&config);
+    let accepted = webhook
+        .stored
+        .as_ref()
+        .and_then(|stored| stored.accepted.as_ref());
+    Prepared {
+        secret: secret(webhook, config, accepted),
+        service: service(webhook),
+        digest,
+        wanted,
+    }
+}
+
+/// The complete set of parameters for the current slot.
+fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
+    // `slots` never gives an empty list
+    let (id, path, secret_token) = slots
+        .first()
+        .map(|slot| (slot.id, slot.path.as_str(), slot.secret_token.as_str()))
+        .unwrap_or_default();
+    let port = if webhook.port == HTTPS {
+        String::new()
+    } else {
+        format!(":{}", webhook.port)
+    };
+    Accepted {
+        api_server: webhook.bot.server.clone(),
+        bot_id: webhook.bot.token.bot_id(),
+        slot: id,
+        parameters: WebhookParameters {
+            url: format!("https://{}{port}{path}", webhook.host),
+            secret_token: secret_token.to_owned(),
+            max_connections: webhook.max_connections.into(),
+            ip_address: webhook.ip_address.map(|address| address.to_string()),
+            // Telegram's default set
+            allowed_updates: Vec::new(),
+        },
+    }
+}
+
+/// Our Secret with what Telegram accepted put into it.
+pub fn with_accepted(mut secret: Secret, accepted: &Accepted) -> Secret {
+    secret
+        .data
+        .get_or_insert_default()
+        .insert(ACCEPTED_FILE.to_owned(), ByteString(accepted.to_bytes()));
+    secret
+}
+
+fn secret(webhook: &ValidatedWebhook, config: Vec<u8>, accepted: Option<&Accepted>) -> Secret {
+    let secret = Secret {
+        metadata: metadata(webhook),
+        type_: Some("Opaque".to_owned()),
+        data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), ByteString(config))])),
+        ..Secret::default()
+    };
+    match accepted {
+        Some(accepted) => with_accepted(secret, accepted),
+        None => secret,
+    }
+}
+
+/// Its target is a port that only the sidecar has, so that nothing reaches a CRM without one.
+fn service(webhook: &ValidatedWebhook) -> Service {
+    let mut selector = webhook.selector.clone();
+    selector.insert(INJECT_LABEL.to_owned(), "true".to_owned());
+    Service {
+        metadata: metadata(webhook),
+        spec: Some(ServiceSpec {
+            selector: Some(selector),
+            ports: Some(vec![ServicePort {
+                name: Some("https".to_owned()),
+                port: webhook.port.into(),
+                target_port: Some(IntOrString::String(WEBHOOK_PORT_NAME.to_owned())),
+                protocol: Some("TCP".to_owned()),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// Nothing of the resource's own labels is copied: GitOps tools would take the children for theirs.
+fn metadata(webhook: &ValidatedWebhook) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(child_name(&webhook.name)),
+        namespace: Some(webhook.namespace.clone()),
+        labels: Some(BTreeMap::from([
+            (
+                "app.kubernetes.io/managed-by".to_owned(),
+                FIELD_MANAGER.to_owned(),
+            ),
+            ("app.kubernetes.io/name".to_owned(), SIDECAR_CONTAINER.to_owned()),
+            (WEBHOOK_LABEL.to_owned(), webhook.name.clone()),
+        ])),
+        owner_references: Some(vec![webhook.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

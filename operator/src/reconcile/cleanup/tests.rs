@@ -1,0 +1,166 @@
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
+use telegram_webhook_sidecar_config::{Limits, Slot, Upstream, WebhookConfig};
+
+use super::*;
+use crate::{
+    fixtures,
+    telegram::{BotToken, BotUser, WebhookInfo, WebhookParameters},
+};
+
+/// Telegram with one webhook, or a failure.
+struct FakeTelegram {
+    info: Result<WebhookInfo, ApiError>,
+    deleted: Mutex<bool>,
+}
+
+impl FakeTelegram {
+    fn having(url: &str) -> Self {
+        Self {
+            info: Ok(WebhookInfo {
+                url: url.into(),
+                ..WebhookInfo::default()
+            }),
+            deleted: Mutex::default(),
+        }
+    }
+
+    fn failing(error: ApiError) -> Self {
+        Self {
+            info: Err(error),
+            deleted: Mutex::default(),
+        }
+    }
+
+    fn has_deleted(&self) -> bool {
+        *self.deleted.lock().unwrap()
+    }
+}
+
+impl BotApi for FakeTelegram {
+    fn get_me<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<BotUser, ApiError>> {
+        Box::pin(async { Err(ApiError::Malformed) })
+    }
+
+    fn get_webhook_info<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<WebhookInfo, ApiError>> {
+        Box::pin(async { self.info.clone() })
+    }
+
+    fn set_webhook<'a>(
+        &'a self,
+        _bot: &'a Bot,
+        _parameters: &'a WebhookParameters,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async { Err(ApiError::Malformed) })
+    }
+
+    fn delete_webhook<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async {
+            *self.deleted.lock().unwrap() = true;
+            Ok(())
+        })
+    }
+}
+
+fn bot() -> Bot {
+    Bot {
+        server: "https://api.telegram.org".into(),
+        token: BotToken::parse(fixtures::TOKEN).unwrap(),
+    }
+}
+
+fn stored() -> Stored {
+    Stored {
+        config: WebhookConfig {
+            webhook: "crm/support".into(),
+            bot_id: 123_456,
+            host: "hooks.example.com".into(),
+            slots: vec![Slot {
+                id: 1,
+                path: "/telegram/aaaa".into(),
+                secret_token: "s".into(),
+            }],
+            upstream: Upstream {
+                port: 3000,
+                path: "/".into(),
+            },
+            limits: Limits::default(),
+        },
+        accepted: None,
+    }
+}
+
+#[tokio::test]
+async fn our_own_webhook_is_removed() {
+    for url in [
+        "https://hooks.example.com/telegram/aaaa",
+        "https://hooks.example.com:8443/telegram/aaaa",
+    ] {
+        let telegram = FakeTelegram::having(url);
+        let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
+        assert_eq!((farewell, telegram.has_deleted()), (Farewell::Deleted, true));
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_of_somebody_else_is_left_alone() {
+    for url in [
+        "https://hooks.example.com/telegram/bbbb",
+        "https://elsewhere.example.com/telegram/aaaa",
+        "https://hooks.example.com/telegram/aaaa/more",
+        "not a url",
+    ] {
+        let telegram = FakeTelegram::having(url);
+        let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
+        assert_eq!(
+            (farewell, telegram.has_deleted()),
+            (Farewell::NotOurs, false),
+            "{url}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_removed_where_nothing_is_set() {
+    let telegram = FakeTelegram::having("");
+    assert_eq!(
+        remove(&telegram, &bot(), &stored()).await.unwrap(),
+        Farewell::NothingSet
+    );
+    assert!(!telegram.has_deleted());
+}
+
+#[tokio::test]
+async fn a_rejected_token_does_not_hold_the_deletion_up() {
+    for error in [ApiError::Unauthorized, ApiError::NotFound] {
+        let telegram = FakeTelegram::failing(error);
+        let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
+        assert!(matches!(farewell, Farewell::Left(_)), "{farewell:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_telegram_is_tried_again() {
+    for error in [
+        ApiError::Timeout,
+        ApiError::Transport,
+        ApiError::Server(502),
+        ApiError::TooManyRequests(Duration::from_secs(1)),
+    ] {
+        let telegram = FakeTelegram::failing(error);
+        assert!(remove(&telegram, &bot(), &stored()).await.is_err());
+    }
+}
+
+#[test]
+fn the_deadline_counts_from_the_deletion() {
+    let mut webhook = fixtures::webhook();
+    let deleted = Timestamp::from_second(1_000_000).unwrap();
+    webhook.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(deleted));
+    let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+    let deadline = Duration::from_mins(1);
+    assert!(!overdue(&webhook, deadline, at(0)));
+    assert!(!overdue(&webhook, deadline, at(59)));
+    assert!(overdue(&webhook, deadline, at(60)));
+}

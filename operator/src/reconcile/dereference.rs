@@ -1,0 +1,269 @@
+//! Step 1, with a client: fetches everything that a resource points at, and judges nothing. What isn't there is `None`.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
+use telegram_webhook_crds::{ADMIN_PORT, INJECT_LABEL, SIDECAR_CONTAINER, TelegramWebhook, child_name};
+use telegram_webhook_sidecar_config::LoadedConfig;
+
+use super::{
+    Context,
+    validate::{self, normal_server},
+};
+use crate::{
+    kubernetes::{self, within},
+    telegram::BotToken,
+};
+
+/// The sidecar answers from memory.
+const SIDECAR_TIMEOUT: Duration = Duration::from_secs(2);
+const SIDECARS_AT_ONCE: usize = 16;
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A sidecar's `/config` is a few hundred bytes per webhook.
+const MAX_LOADED_CONFIG: usize = 1 << 20;
+
+/// What a resource points at.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The Secret of `spec.bot.tokenSecretRef`.
+    pub token: Option<Secret>,
+    /// The Secret of `spec.endpoint.tls.secretRef`.
+    pub tls: Option<Secret>,
+    /// Our own Secret.
+    pub child_secret: Option<Secret>,
+    /// Our own Service.
+    pub child_service: Option<Service>,
+    /// Older resources with the same API server whose bot is known.
+    pub elders: Vec<Elder>,
+    /// Addresses of `spec.endpoint.host`; empty if it has none.
+    pub addresses: Vec<IpAddr>,
+    /// The selected pods that aren't ending.
+    pub pods: Vec<PodSeen>,
+}
+
+/// An older resource with the same API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elder {
+    /// `namespace/name`.
+    pub webhook: String,
+    /// Its bot.
+    pub bot_id: i64,
+}
+
+/// A selected pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Whether the kubelet calls it ready.
+    pub ready: bool,
+    /// Whether it has our container.
+    pub sidecar: bool,
+    /// Digest of this webhook's configuration that the sidecar has loaded.
+    pub digest: Option<String>,
+}
+
+/// Fetches.
+pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result<Found, kubernetes::Error> {
+    let namespace = webhook.namespace().unwrap_or_default();
+    let spec = &webhook.spec;
+    let secrets = Api::<Secret>::namespaced(context.client.clone(), &namespace);
+    let services = Api::<Service>::namespaced(context.client.clone(), &namespace);
+    let child = child_name(&webhook.name_any());
+
+    let (token, tls, child_secret, child_service, elders, addresses, pods) = futures::join!(
+        within(secrets.get_opt(&spec.bot.token_secret_ref.name)),
+        within(secrets.get_opt(&spec.endpoint.tls.secret_ref.name)),
+        within(secrets.get_opt(&child)),
+        within(services.get_opt(&child)),
+        elders(context, webhook),
+        resolve(
+            &spec.endpoint.host,
+            context.settings.is_local(&spec.bot.api_server)
+        ),
+        pods(context, webhook, &namespace),
+    );
+    let token = token?;
+    if let Ok(token) = validate::token(webhook, token.as_ref()) {
+        let bot = (normal_server(&spec.bot.api_server).to_owned(), token.bot_id());
+        let uid = webhook.uid().unwrap_or_default();
+        context.memory.update(&uid, |memory| memory.bot = Some(bot));
+    }
+    Ok(Found {
+        token,
+        tls: tls?,
+        child_secret: child_secret?,
+        child_service: child_service?,
+        elders: elders?,
+        addresses,
+        pods: pods?,
+    })
+}
+
+/// Of two resources for one bot the older one has it, so only older ones matter here.
+async fn elders(context: &Context, webhook: &TelegramWebhook) -> Result<Vec<Elder>, kubernetes::Error> {
+    let server = normal_server(&webhook.spec.bot.api_server);
+    let mut elders = Vec::new();
+    for other in context.store.state() {
+        let is_older = seniority(&other) < seniority(webhook);
+        if is_older
+            && normal_server(&other.spec.bot.api_server) == server
+            && let Some(bot_id) = bot_id(context, &other, server).await?
+        {
+            elders.push(Elder {
+                webhook: format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()),
+                bot_id,
+            });
+        }
+    }
+    elders.sort_by(|a, b| a.webhook.cmp(&b.webhook));
+    Ok(elders)
+}
+
+fn seniority(webhook: &TelegramWebhook) -> (Option<Timestamp>, Option<String>) {
+    (webhook.creation_timestamp().map(|time| time.0), webhook.uid())
+}
+
+/// Each resource's own pass remembers its bot; only one that hasn't had a pass yet costs a look at its Secret.
+async fn bot_id(
+    context: &Context,
+    other: &TelegramWebhook,
+    server: &str,
+) -> Result<Option<i64>, kubernetes::Error> {
+    let uid = other.uid().unwrap_or_default();
+    if let Some((known_server, bot_id)) = context.memory.of(&uid).bot
+        && known_server == server
+    {
+        return Ok(Some(bot_id));
+    }
+    let reference = &other.spec.bot.token_secret_ref;
+    let secrets = Api::<Secret>::namespaced(context.client.clone(), &other.namespace().unwrap_or_default());
+    let secret = within(secrets.get_opt(&reference.name)).await?;
+    let token = secret
+        .as_ref()
+        .and_then(|secret| secret.data.as_ref()?.get(&reference.key))
+        .and_then(|value| BotToken::parse(str::from_utf8(&value.0).ok()?.trim_end()).ok());
+    let registered = other
+        .status
+        .as_ref()
+        .and_then(|status| status.registration.as_ref());
+    let bot_id = token
+        .map(|token| token.bot_id())
+        .or_else(|| registered.map(|registration| registration.bot_id));
+    if let Some(bot_id) = bot_id {
+        context
+            .memory
+            .update(&uid, |memory| memory.bot = Some((server.to_owned(), bot_id)));
+    }
+    Ok(bot_id)
+}
+
+/// Telegram resolves without search domains, hence the final dot. A self-hosted server may live in this cluster and know
+/// short names, so for one of those the name as written is the second try.
+async fn resolve(host: &str, local: bool) -> Vec<IpAddr> {
+    let addresses = look_up(&format!("{}.", host.trim_end_matches('.'))).await;
+    if addresses.is_empty() && local {
+        return look_up(host).await;
+    }
+    addresses
+}
+
+async fn look_up(name: &str) -> Vec<IpAddr> {
+    let look_up = tokio::net::lookup_host((name, 443));
+    match tokio::time::timeout(RESOLVE_TIMEOUT, look_up).await {
+        Ok(Ok(addresses)) => {
+            let mut addresses: Vec<_> = addresses.map(|address| address.ip()).collect();
+            addresses.sort_unstable();
+            addresses.dedup();
+            addresses
+        }
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
+}
+
+async fn pods(
+    context: &Context,
+    webhook: &TelegramWebhook,
+    namespace: &str,
+) -> Result<Vec<PodSeen>, kubernetes::Error> {
+    let mut labels: Vec<_> = webhook
+        .spec
+        .workload
+        .selector
+        .match_labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    labels.push(format!("{INJECT_LABEL}=true"));
+    let selected = ListParams::default().labels(&labels.join(","));
+    let pods = within(Api::<Pod>::namespaced(context.client.clone(), namespace).list(&selected)).await?;
+    let name = format!("{namespace}/{}", webhook.name_any());
+    let seen = stream::iter(pods.items.into_iter().filter(is_running))
+        .map(|pod| look_at(context, pod, &name))
+        .buffer_unordered(SIDECARS_AT_ONCE)
+        .collect()
+        .await;
+    Ok(seen)
+}
+
+/// Neither ending nor ended.
+fn is_running(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.meta().deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
+    let sidecar = has_sidecar(&pod);
+    let status = pod.status.unwrap_or_default();
+    let ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let address = status.pod_ip.and_then(|ip| ip.parse().ok());
+    let digest = match address {
+        Some(ip) if sidecar => match loaded(context, ip, webhook).await {
+            // one lost packet must not make a webhook unready
+            None if ready => loaded(context, ip, webhook).await,
+            digest => digest,
+        },
+        _ => None,
+    };
+    PodSeen {
+        ready,
+        sidecar,
+        digest,
+    }
+}
+
+fn has_sidecar(pod: &Pod) -> bool {
+    pod.spec.as_ref().is_some_and(|spec| {
+        spec.init_containers
+            .iter()
+            .flatten()
+            .any(|container| container.name == SIDECAR_CONTAINER)
+    })
+}
+
+/// Digest of the configuration that a sidecar uses for `webhook`; `None` if it can't be asked or has none.
+async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<String> {
+    let url = format!("http://{}/config", SocketAddr::new(ip, ADMIN_PORT));
+    let ask = async {
+        let response = context.sidecars.get(url).send().await?.error_for_status()?;
+        response.bytes().await
+    };
+    let body = tokio::time::timeout(SIDECAR_TIMEOUT, ask).await.ok()?.ok()?;
+    if body.len() > MAX_LOADED_CONFIG {
+        return None;
+    }
+    let config: LoadedConfig = serde_json::from_slice(&body).ok()?;
+    config
+        .webhooks
+        .into_iter()
+        .find(|loaded| loaded.webhook == webhook)
+        .map(|loaded| loaded.digest)
+}

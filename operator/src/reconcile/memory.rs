@@ -1,0 +1,58 @@
+//! What one process remembers of each resource between passes. Everything here may be forgotten at any time: a restart
+//! costs a question to Telegram at most, never a change.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::telegram::BotUser;
+
+/// A set of parameters that Telegram refused isn't sent again sooner: each refusal erases the webhook for a moment, and
+/// Telegram itself remembers a failed look-up of a host for five minutes.
+pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
+
+/// Memory of all resources, by uid.
+#[derive(Debug, Default)]
+pub struct Memory {
+    resources: Mutex<HashMap<String, Remembered>>,
+}
+
+/// Memory of one resource.
+#[derive(Debug, Clone, Default)]
+pub struct Remembered {
+    /// Server and bot id that its token was for.
+    pub bot: Option<(String, i64)>,
+    /// The token that the server rejected: not asked again with it.
+    pub rejected: Option<[u8; 32]>,
+    /// The token that the server accepted, and whose it is: not asked again for it.
+    pub accepted: Option<([u8; 32], BotUser)>,
+    /// The parameters that Telegram refused, when, and in which words.
+    pub refused: Option<([u8; 32], Instant, String)>,
+    /// Passes that failed in a row.
+    pub failures: u32,
+}
+
+impl Memory {
+    /// What is remembered of a resource.
+    pub fn of(&self, uid: &str) -> Remembered {
+        self.lock().get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Changes what is remembered of a resource.
+    pub fn update<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
+        change(self.lock().entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets a resource that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

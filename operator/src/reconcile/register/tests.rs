@@ -1,0 +1,435 @@
+use std::{collections::VecDeque, sync::Mutex};
+
+use futures::future::BoxFuture;
+
+use super::*;
+use crate::{fixtures, telegram::WebhookParameters};
+
+/// Telegram as telegram.md describes it, as far as this step can tell: a setWebhook that fails has erased what was set.
+#[derive(Default)]
+struct FakeTelegram {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    info: WebhookInfo,
+    /// Answers to the next calls of setWebhook; none left means success.
+    answers: VecDeque<Answer>,
+    /// What getMe answers instead of the bot.
+    get_me: Option<Result<BotUser, ApiError>>,
+    /// What getWebhookInfo answers once.
+    info_error: Option<ApiError>,
+    /// What setWebhook was called with.
+    set: Vec<WebhookParameters>,
+    calls: Vec<&'static str>,
+}
+
+enum Answer {
+    /// Fails after the old webhook is gone.
+    Erases(ApiError),
+    /// Fails before anything happens.
+    Untouched(ApiError),
+    /// Works, but the answer is lost.
+    Lost(ApiError),
+}
+
+impl FakeTelegram {
+    fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let telegram = Self::default();
+        telegram.state.lock().unwrap().answers = answers.into_iter().collect();
+        telegram
+    }
+
+    /// Telegram has this already.
+    fn having(self, parameters: &WebhookParameters) -> Self {
+        self.state.lock().unwrap().info = shown(parameters);
+        self
+    }
+
+    fn url(&self) -> String {
+        self.state.lock().unwrap().info.url.clone()
+    }
+
+    fn secrets_set(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.set.iter().map(|set| set.secret_token.clone()).collect()
+    }
+
+    fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.state.lock().unwrap().calls)
+    }
+}
+
+fn shown(parameters: &WebhookParameters) -> WebhookInfo {
+    WebhookInfo {
+        url: parameters.url.clone(),
+        max_connections: Some(parameters.max_connections),
+        ip_address: Some("198.18.0.1".into()),
+        ..WebhookInfo::default()
+    }
+}
+
+impl BotApi for FakeTelegram {
+    fn get_me<'a>(&'a self, bot: &'a Bot) -> BoxFuture<'a, Result<BotUser, ApiError>> {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push("getMe");
+        let known = state.get_me.clone().unwrap_or_else(|| {
+            Ok(BotUser {
+                id: bot.token.bot_id(),
+                username: Some("support_bot".into()),
+            })
+        });
+        Box::pin(async { known })
+    }
+
+    fn get_webhook_info<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<WebhookInfo, ApiError>> {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push("getWebhookInfo");
+        let result = match state.info_error.take() {
+            Some(error) => Err(error),
+            None => Ok(state.info.clone()),
+        };
+        Box::pin(async { result })
+    }
+
+    fn set_webhook<'a>(
+        &'a self,
+        _bot: &'a Bot,
+        parameters: &'a WebhookParameters,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push("setWebhook");
+        state.set.push(parameters.clone());
+        let result = match state.answers.pop_front() {
+            None => {
+                state.info = shown(parameters);
+                Ok(())
+            }
+            Some(Answer::Erases(error)) => {
+                state.info = WebhookInfo::default();
+                Err(error)
+            }
+            Some(Answer::Untouched(error)) => Err(error),
+            Some(Answer::Lost(error)) => {
+                state.info = shown(parameters);
+                Err(error)
+            }
+        };
+        Box::pin(async { result })
+    }
+
+    fn delete_webhook<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>> {
+        self.state.lock().unwrap().calls.push("deleteWebhook");
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Remembers what was recorded.
+#[derive(Default)]
+struct FakeLedger {
+    recorded: Mutex<Vec<Accepted>>,
+}
+
+impl Ledger for FakeLedger {
+    fn record<'a>(&'a self, accepted: &'a Accepted) -> BoxFuture<'a, Result<(), kubernetes::Error>> {
+        self.recorded.lock().unwrap().push(accepted.clone());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl FakeLedger {
+    fn slots(&self) -> Vec<i64> {
+        self.recorded
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|accepted| accepted.slot)
+            .collect()
+    }
+}
+
+fn bot() -> Bot {
+    Bot {
+        server: "https://api.telegram.org".into(),
+        token: crate::telegram::BotToken::parse(fixtures::TOKEN).unwrap(),
+    }
+}
+
+/// Slot `id` with a path and a secret named after it.
+fn slot(id: i64) -> Accepted {
+    Accepted {
+        api_server: "https://api.telegram.org".into(),
+        bot_id: 123_456,
+        slot: id,
+        parameters: WebhookParameters {
+            url: format!("https://hooks.example.com/telegram/path-{id}"),
+            secret_token: format!("secret-{id}"),
+            max_connections: 40,
+            ip_address: None,
+            allowed_updates: vec![],
+        },
+    }
+}
+
+/// Two successive passes share memory, as within one process.
+struct Passes {
+    memory: Memory,
+    ledger: FakeLedger,
+}
+
+impl Passes {
+    fn new() -> Self {
+        Self {
+            memory: Memory::default(),
+            ledger: FakeLedger::default(),
+        }
+    }
+
+    async fn ensure(
+        &self,
+        api: &FakeTelegram,
+        wanted: &Accepted,
+        accepted: Option<&Accepted>,
+    ) -> Result<Outcome, Error> {
+        let telegram = Telegram {
+            api,
+            ledger: &self.ledger,
+            memory: &self.memory,
+            uid: "uid",
+        };
+        let bot = bot();
+        telegram.identify(&bot).await?;
+        telegram.ensure(&bot, wanted, accepted).await
+    }
+}
+
+fn refusal() -> ApiError {
+    ApiError::BadRequest("bad webhook: Failed to resolve host".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_registration_asks_who_the_bot_is_tells_everything_and_reads_it_back() {
+    let (api, passes) = (FakeTelegram::default(), Passes::new());
+    let outcome = passes.ensure(&api, &slot(1), None).await;
+    assert_eq!(outcome, Ok(Outcome::Set(Why::New)));
+    assert_eq!(
+        api.calls(),
+        ["getMe", "getWebhookInfo", "setWebhook", "getWebhookInfo"]
+    );
+    assert_eq!(passes.ledger.slots(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_does_not_set_again_what_is_in_place() {
+    let api = FakeTelegram::default().having(&slot(1).parameters);
+    for _restart in 0..5 {
+        let passes = Passes::new();
+        assert_eq!(
+            passes.ensure(&api, &slot(1), Some(&slot(1))).await,
+            Ok(Outcome::Kept)
+        );
+        assert_eq!(api.calls(), ["getMe", "getWebhookInfo"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_pass_does_not_ask_again_whose_token_it_is() {
+    let (api, passes) = (FakeTelegram::default().having(&slot(1).parameters), Passes::new());
+    for _ in 0..2 {
+        passes.ensure(&api, &slot(1), Some(&slot(1))).await.unwrap();
+    }
+    assert_eq!(api.calls(), ["getMe", "getWebhookInfo", "getWebhookInfo"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_erased_the_working_webhook_is_followed_by_putting_it_back() {
+    let api = FakeTelegram::with([Answer::Erases(refusal())]).having(&slot(1).parameters);
+    let passes = Passes::new();
+    let error = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { working: true, .. }), "{error:?}");
+    assert_eq!(api.url(), slot(1).parameters.url);
+    assert_eq!(api.secrets_set(), ["secret-2", "secret-1"]);
+    // what Telegram refused is not written down as accepted
+    assert!(passes.ledger.slots().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_parameters_are_not_tried_again_at_the_cost_of_the_working_webhook() {
+    let api = FakeTelegram::with([Answer::Erases(refusal())]).having(&slot(1).parameters);
+    let passes = Passes::new();
+    let first = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+    api.calls();
+    let second = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+    assert_eq!(api.calls(), ["getWebhookInfo"]);
+    assert_eq!(first.to_string(), second.to_string());
+    // until Telegram may have forgotten its failed look-up
+    sleep(REFUSAL_HOLDS).await;
+    assert_eq!(
+        passes.ensure(&api, &slot(2), Some(&slot(1))).await,
+        Ok(Outcome::Set(Why::Changed))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_put_back_at_once_is_put_back_by_the_next_pass() {
+    let down = || Answer::Untouched(ApiError::Server(502));
+    let api = FakeTelegram::with([Answer::Erases(refusal()), down(), down(), down(), down()])
+        .having(&slot(1).parameters);
+    let passes = Passes::new();
+    let error = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Refused { working: false, .. }),
+        "{error:?}"
+    );
+    assert_eq!(api.url(), "");
+    let error = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { working: true, .. }), "{error:?}");
+    assert_eq!(api.url(), slot(1).parameters.url);
+}
+
+#[tokio::test(start_paused = true)]
+async fn putting_back_waits_for_the_flood_limit() {
+    let wait = Duration::from_secs(1);
+    let api = FakeTelegram::with([
+        Answer::Erases(refusal()),
+        Answer::Untouched(ApiError::TooManyRequests(wait)),
+    ])
+    .having(&slot(1).parameters);
+    let started = Instant::now();
+    let error = Passes::new()
+        .ensure(&api, &slot(2), Some(&slot(1)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Refused { working: true, .. }), "{error:?}");
+    assert!(started.elapsed() >= wait);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_lost_answer_the_same_call_is_repeated() {
+    let api = FakeTelegram::with([Answer::Lost(ApiError::Timeout)]).having(&slot(1).parameters);
+    let passes = Passes::new();
+    let outcome = passes.ensure(&api, &slot(2), Some(&slot(1))).await;
+    assert_eq!(outcome, Ok(Outcome::Set(Why::Changed)));
+    assert_eq!(api.secrets_set(), ["secret-2", "secret-2"]);
+    assert_eq!(passes.ledger.slots(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_erased_the_webhook_is_followed_by_putting_it_back() {
+    for error in [
+        ApiError::Timeout,
+        ApiError::Transport,
+        ApiError::Server(502),
+        ApiError::Malformed,
+    ] {
+        let api = FakeTelegram::with([Answer::Erases(error.clone())]).having(&slot(1).parameters);
+        let failed = Passes::new().ensure(&api, &slot(2), Some(&slot(1))).await;
+        assert_eq!(failed, Err(Error::Api(error)));
+        assert_eq!(api.url(), slot(1).parameters.url);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_is_waited_for_by_the_next_pass_and_touches_nothing() {
+    let wait = Duration::from_secs(17);
+    let api =
+        FakeTelegram::with([Answer::Untouched(ApiError::TooManyRequests(wait))]).having(&slot(1).parameters);
+    let error = Passes::new()
+        .ensure(&api, &slot(2), Some(&slot(1)))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.reason(), error.retry_after()),
+        (Reason::RateLimited, Some(wait))
+    );
+    assert_eq!(api.secrets_set(), ["secret-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_is_not_used_again() {
+    for rejection in [ApiError::Unauthorized, ApiError::NotFound] {
+        let api = FakeTelegram::default();
+        api.state.lock().unwrap().get_me = Some(Err(rejection));
+        let passes = Passes::new();
+        for _ in 0..3 {
+            assert_eq!(
+                passes.ensure(&api, &slot(1), None).await,
+                Err(Error::TokenRejected)
+            );
+        }
+        assert_eq!(api.calls(), ["getMe"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_revoked_later_is_noticed() {
+    let (api, passes) = (FakeTelegram::default().having(&slot(1).parameters), Passes::new());
+    passes.ensure(&api, &slot(1), Some(&slot(1))).await.unwrap();
+    api.state.lock().unwrap().info_error = Some(ApiError::Unauthorized);
+    api.calls();
+    for _ in 0..2 {
+        assert_eq!(
+            passes.ensure(&api, &slot(1), Some(&slot(1))).await,
+            Err(Error::TokenRejected)
+        );
+    }
+    assert_eq!(api.calls(), ["getWebhookInfo"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_for_another_bot_is_told_nothing() {
+    let api = FakeTelegram::default();
+    api.state.lock().unwrap().get_me = Some(Ok(BotUser {
+        id: 7,
+        username: None,
+    }));
+    assert_eq!(
+        Passes::new().ensure(&api, &slot(1), None).await,
+        Err(Error::OtherBot(7))
+    );
+    assert_eq!(api.calls(), ["getMe"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_somebody_deleted_or_replaced_is_set_again() {
+    let other = WebhookParameters {
+        url: "https://elsewhere.example.com/".into(),
+        ..slot(1).parameters
+    };
+    for (api, why) in [
+        (FakeTelegram::default(), Why::Erased),
+        (FakeTelegram::default().having(&other), Why::Replaced),
+    ] {
+        let outcome = Passes::new().ensure(&api, &slot(1), Some(&slot(1))).await;
+        assert_eq!(outcome, Ok(Outcome::Set(why)));
+        assert_eq!(api.url(), slot(1).parameters.url);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_bot_had_is_neither_kept_nor_put_back() {
+    let former = Accepted {
+        bot_id: 99,
+        ..slot(1)
+    };
+    let api = FakeTelegram::with([Answer::Erases(refusal())]);
+    let error = Passes::new()
+        .ensure(&api, &slot(1), Some(&former))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Refused { working: false, .. }),
+        "{error:?}"
+    );
+    assert_eq!(api.secrets_set(), ["secret-1"]);
+}
+
+#[test]
+fn errors_hold_no_secret() {
+    let shown = format!("{:?} {:?}", slot(1), Error::TokenRejected);
+    assert!(
+        !shown.contains("secret-1") && !shown.contains("path-1"),
+        "{shown}"
+    );
+}

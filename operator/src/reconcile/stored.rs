@@ -1,0 +1,204 @@
+//! What the operator keeps in the child Secret: the sidecar's configuration, whose slots are minted once and read back ever
+//! after, and the parameters that Telegram accepted last, so that they can be put back after a refusal erased them.
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use serde::{Deserialize, Serialize};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
+
+use crate::telegram::WebhookParameters;
+
+/// Key of [`Accepted`] in the child Secret. It isn't mounted into pods.
+pub const ACCEPTED_FILE: &str = "registered.json";
+const SEGMENT_BYTES: usize = 16;
+const TOKEN_BYTES: usize = 32;
+
+/// The readable content of a child Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The sidecar's configuration.
+    pub config: WebhookConfig,
+    /// What Telegram accepted last, if it ever did.
+    pub accepted: Option<Accepted>,
+}
+
+/// What Telegram accepted last.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// Server that accepted it.
+    pub api_server: String,
+    /// Bot it was for.
+    pub bot_id: i64,
+    /// The slot in it.
+    pub slot: i64,
+    /// The parameters.
+    pub parameters: WebhookParameters,
+}
+
+/// The child Secret holds something else than we wrote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key {key}: {problem}")]
+pub struct Unreadable {
+    /// Key in the Secret.
+    pub key: &'static str,
+    /// What is wrong, without any value.
+    pub problem: String,
+}
+
+/// Randomness for one slot. Drawn before it is known whether it is needed, so that the rest stays pure.
+pub struct Material {
+    segment: String,
+    secret_token: String,
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// Reads a child Secret.
+    pub fn read(secret: &Secret) -> Result<Self, Unreadable> {
+        let config = value(secret, CONFIG_FILE).ok_or_else(|| unreadable(CONFIG_FILE, "is missing"))?;
+        let config =
+            WebhookConfig::parse(config).map_err(|error| unreadable(CONFIG_FILE, &error.to_string()))?;
+        if config.slots.is_empty() || config.slots.len() > 2 {
+            return Err(unreadable(CONFIG_FILE, "slots: one or two are expected"));
+        }
+        let accepted = value(secret, ACCEPTED_FILE)
+            .map(serde_json::from_slice)
+            .transpose()
+            .map_err(|_| unreadable(ACCEPTED_FILE, "is not what the operator wrote"))?;
+        Ok(Self { config, accepted })
+    }
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// The key's value.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // serialising plain structs of strings and numbers to memory has no way to fail
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+// === impl Material ===
+
+impl Material {
+    /// Draws 128 bits for the path and 256 for the secret token.
+    pub fn draw() -> Result<Self, getrandom::Error> {
+        use base64::Engine as _;
+        let mut segment = [0; SEGMENT_BYTES];
+        getrandom::fill(&mut segment)?;
+        let mut token = [0; TOKEN_BYTES];
+        getrandom::fill(&mut token)?;
+        Ok(Self {
+            segment: hex::encode(segment),
+            secret_token: base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token),
+        })
+    }
+
+    fn slot(self, id: i64, prefix: &str) -> Slot {
+        Slot {
+            id,
+            path: format!("{prefix}/{}", self.segment),
+            secret_token: self.secret_token,
+        }
+    }
+}
+
+/// The slots to serve, the current one first. Minted only if there are none, or none under `prefix`; then the slot that
+/// Telegram was told stays beside the new one, so that nothing is lost.
+///
+/// `registered` is the slot that Telegram was told according to the status: ids go on from it even if the Secret was lost.
+pub fn slots(stored: &[Slot], registered: Option<i64>, prefix: &str, material: Material) -> Vec<Slot> {
+    let Some(current) = stored.first() else {
+        return vec![material.slot(registered.unwrap_or(0) + 1, prefix)];
+    };
+    if is_under(&current.path, prefix) {
+        return stored.to_vec();
+    }
+    let newest = stored
+        .iter()
+        .map(|slot| slot.id)
+        .max()
+        .into_iter()
+        .chain(registered)
+        .max();
+    let told = stored
+        .iter()
+        .find(|slot| Some(slot.id) == registered)
+        .unwrap_or(current);
+    vec![material.slot(newest.unwrap_or(0) + 1, prefix), told.clone()]
+}
+
+fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|segment| {
+            segment.len() == 2 * SEGMENT_BYTES && segment.bytes().all(|b| b.is_ascii_hexdigit())
+        })
+}
+
+fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
+    let ByteString(bytes) = secret.data.as_ref()?.get(key)?;
+    Some(bytes)
+}
+
+fn unreadable(key: &'static str, problem: &str) -> Unreadable {
+    Unreadable {
+        key,
+        problem: problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn material() -> Material {
+        Material::draw().unwrap()
+    }
+
+    fn minted(id: i64, prefix: &str) -> Slot {
+        material().slot(id, prefix)
+    }
+
+    #[test]
+    fn a_slot_is_as_long_as_promised_and_never_the_same_twice() {
+        let (a, b) = (minted(1, "/telegram"), minted(1, "/telegram"));
+        assert_eq!(
+            (a.path.len(), a.secret_token.len()),
+            ("/telegram/".len() + 32, 43)
+        );
+        assert!(a.path != b.path && a.secret_token != b.secret_token);
+    }
+
+    #[test]
+    fn the_first_slot_is_1_and_stays() {
+        let first = slots(&[], None, "/telegram", material());
+        assert_eq!(first.iter().map(|s| s.id).collect::<Vec<_>>(), [1]);
+        assert_eq!(slots(&first, Some(1), "/telegram", material()), first);
+    }
+
+    #[test]
+    fn ids_are_not_used_again_after_the_secret_was_lost() {
+        assert_eq!(slots(&[], Some(4), "/telegram", material())[0].id, 5);
+    }
+
+    #[test]
+    fn another_prefix_gets_a_new_slot_beside_the_one_that_telegram_was_told() {
+        let first = slots(&[], None, "/telegram", material());
+        let second = slots(&first, Some(1), "/hooks", material());
+        assert!(second[0].path.starts_with("/hooks/") && second[0].id == 2);
+        assert_eq!(second[1], first[0]);
+        // once more, before Telegram was told of slot 2
+        let third = slots(&second, Some(1), "", material());
+        assert_eq!(third.iter().map(|s| s.id).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(third[0].path.len(), 33);
+    }
+
+    #[test]
+    fn a_longer_prefix_is_another_prefix() {
+        let first = slots(&[], None, "/a/b", material());
+        assert_eq!(slots(&first, Some(1), "/a", material())[0].id, 2);
+    }
+}

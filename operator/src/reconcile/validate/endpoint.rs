@@ -1,0 +1,102 @@
+//! Checks the public address as the Bot API server will: port, IPv4, and none of the ranges that it refuses, unless it is a
+//! self-hosted one.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Mistake;
+use crate::reconcile::status::Reason;
+
+/// Telegram delivers to these ports only.
+const PORTS: [u16; 4] = [443, 80, 88, 8443];
+
+/// Checks the public port.
+pub fn port(port: u16) -> Result<u16, Mistake> {
+    if PORTS.contains(&port) {
+        return Ok(port);
+    }
+    Err(Mistake::lasting(
+        Reason::PortNotAllowed,
+        format!("spec.endpoint.port: Telegram does not deliver to port {port}; use 443, 80, 88 or 8443"),
+    ))
+}
+
+/// Checks `spec.endpoint.ipAddress`.
+pub fn fixed_address(address: Option<&str>, local: bool) -> Result<Option<Ipv4Addr>, Mistake> {
+    let Some(text) = address else { return Ok(None) };
+    let address: Ipv4Addr = text.parse().map_err(|_| {
+        Mistake::lasting(
+            Reason::AddressInvalid,
+            "spec.endpoint.ipAddress: must be an IPv4 address; Telegram delivers over IPv4 only",
+        )
+    })?;
+    if is_reserved(address) && !local {
+        return Err(Mistake::lasting(
+            Reason::AddressReserved,
+            format!(
+                "spec.endpoint.ipAddress: Telegram refuses {address}, which is in a reserved range; use the public address"
+            ),
+        ));
+    }
+    Ok(Some(address))
+}
+
+/// Checks the addresses of `spec.endpoint.host`.
+pub fn resolved(host: &str, addresses: &[IpAddr], local: bool) -> Result<(), Mistake> {
+    let v4: Vec<Ipv4Addr> = addresses
+        .iter()
+        .filter_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        })
+        .collect();
+    if addresses.is_empty() {
+        return Err(Mistake::passing(
+            Reason::HostNotResolved,
+            format!(
+                "spec.endpoint.host: {host} does not resolve; create a DNS record of type A for it, or correct the name"
+            ),
+        ));
+    }
+    if v4.is_empty() {
+        return Err(Mistake::lasting(
+            Reason::HostIpv6Only,
+            format!(
+                "spec.endpoint.host: {host} has only IPv6 addresses, and Telegram delivers over IPv4 only; add a DNS record of type A"
+            ),
+        ));
+    }
+    match v4.into_iter().find(|address| is_reserved(*address)) {
+        Some(address) if !local => Err(Mistake::lasting(
+            Reason::AddressReserved,
+            format!(
+                "spec.endpoint.host: {host} resolves to {address}, which is in a reserved range that Telegram refuses; let it resolve to the public address, or give that as spec.endpoint.ipAddress"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The ranges that the Bot API server refuses.
+fn is_reserved(address: Ipv4Addr) -> bool {
+    const RANGES: [([u8; 4], u32); 14] = [
+        ([0, 0, 0, 0], 8),
+        ([10, 0, 0, 0], 8),
+        ([100, 64, 0, 0], 10),
+        ([127, 0, 0, 0], 8),
+        ([169, 254, 0, 0], 16),
+        ([172, 16, 0, 0], 12),
+        ([192, 0, 0, 0], 24),
+        ([192, 0, 2, 0], 24),
+        ([192, 88, 99, 0], 24),
+        ([192, 168, 0, 0], 16),
+        ([198, 18, 0, 0], 15),
+        ([198, 51, 100, 0], 24),
+        ([203, 0, 113, 0], 24),
+        ([224, 0, 0, 0], 3),
+    ];
+    let address = u32::from(address);
+    RANGES.into_iter().any(|(network, length)| {
+        let mask = u32::MAX << (32 - length);
+        address & mask == u32::from(Ipv4Addr::from(network))
+    })
+}
