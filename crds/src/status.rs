@@ -41,7 +41,7 @@ impl Default for TelegramWebhookStatus {
 }
 
 /// What is registered at Telegram.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationStatus {
     /// The bot's user id, the digits in front of the token's colon.

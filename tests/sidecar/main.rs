@@ -1,1 +1,12 @@
-//! Black-box tests: sidecar.
+//! Black-box tests of the sidecar: the real binary behind real sockets and real TLS, a CRM of the test's own behind it.
+
+mod client;
+mod crm;
+mod fixture;
+
+mod delivers;
+mod lifecycle;
+mod refuses;
+mod reload;
+mod secrets;
+mod tls;

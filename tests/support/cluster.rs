@@ -1,1 +1,312 @@
-//! A real one-node Kubernetes cluster for tests and the demo.
+//! A real one-node Kubernetes cluster for tests, the demo and use by hand: kubelet, containerd and runc, in a network
+//! namespace of its own, built from the Go modules in tests/cluster.
+//!
+//! [`Cluster::up`] reuses a healthy one or starts it; it stays up until [`Cluster::down`]. With `KUBECONFIG` set, that
+//! cluster is used instead and is never started, stopped or cleaned.
+
+mod apply;
+mod build;
+mod cgroup;
+mod command;
+mod config;
+mod dns;
+pub mod image;
+pub mod images;
+mod machine;
+mod network;
+mod node;
+mod paths;
+mod pki;
+mod preflight;
+mod process;
+mod remains;
+mod status;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::process::Command;
+
+use image::Image;
+use paths::Paths;
+pub use status::Status;
+
+/// Is told, line by line, what is being done.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// Names where images were pushed, for a cluster that is not ours, e.g. `registry.example.com/team`.
+pub const IMAGE_PREFIX: &str = "TGWH_TEST_IMAGE_PREFIX";
+
+/// Progress for tests: lines on standard error.
+pub fn to_stderr(line: &str) {
+    eprintln!("cluster: {line}");
+}
+
+/// A cluster that is up.
+#[derive(Clone)]
+pub struct Cluster {
+    paths: Paths,
+    kubeconfig: PathBuf,
+    is_ours: bool,
+    client: Client,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "Cluster({}, ours: {})",
+            self.kubeconfig.display(),
+            self.is_ours
+        )
+    }
+}
+
+impl Cluster {
+    /// The cluster of `KUBECONFIG`; without it, our own: as it is when it runs and is healthy, else newly started.
+    pub async fn up(progress: Progress<'_>) -> Result<Self> {
+        install_crypto_provider();
+        let paths = Paths::new()?;
+        if let Some(kubeconfig) = external_kubeconfig(&paths) {
+            return Self::external(paths, kubeconfig, progress).await;
+        }
+        let _lock = lock(&paths).await?;
+        if !is_up_to_date(&paths).await? {
+            let go = preflight::check(&paths, progress).await?;
+            build::build(&build::ALL, &paths, go.as_deref(), progress).await?;
+            if remains::exist(&paths) {
+                progress("removing what is left of an earlier cluster");
+                remains::remove(&paths).await?;
+            }
+            node::start(&paths, progress).await?;
+            fs::write(paths.state.join("version"), version(&paths)?)?;
+        }
+        let kubeconfig = paths.kubeconfig();
+        let client = client_of(&kubeconfig).await?;
+        Ok(Self {
+            paths,
+            kubeconfig,
+            is_ours: true,
+            client,
+        })
+    }
+
+    async fn external(paths: Paths, kubeconfig: PathBuf, progress: Progress<'_>) -> Result<Self> {
+        let client = client_of(&kubeconfig).await?;
+        let version = readiness(&client).await.with_context(|| {
+            format!(
+                "the cluster of KUBECONFIG={} does not answer",
+                kubeconfig.display()
+            )
+        })?;
+        progress(&format!(
+            "using the cluster of KUBECONFIG={}, Kubernetes {version}",
+            kubeconfig.display()
+        ));
+        build::build(&[build::HELM], &paths, preflight::find("go").as_deref(), progress).await?;
+        Ok(Self {
+            paths,
+            kubeconfig,
+            is_ours: false,
+            client,
+        })
+    }
+
+    /// Ends our cluster and removes all that it made; does nothing when there is none. Refuses to touch another's.
+    pub async fn down(progress: Progress<'_>) -> Result<()> {
+        let paths = Paths::new()?;
+        if let Some(kubeconfig) = external_kubeconfig(&paths) {
+            bail!(
+                "KUBECONFIG names the cluster of {}, which was not started here and is not stopped here; \
+                 to stop the test cluster, unset KUBECONFIG",
+                kubeconfig.display()
+            );
+        }
+        let _lock = lock(&paths).await?;
+        if !remains::exist(&paths) {
+            progress("no cluster is up");
+            return Ok(());
+        }
+        if !rustix::process::geteuid().is_root() {
+            bail!("not root: the cluster's processes and mounts are root's; use sudo");
+        }
+        progress("ending the cluster");
+        remains::remove(&paths).await?;
+        progress("nothing is left of it");
+        Ok(())
+    }
+
+    /// What runs, without starting anything.
+    pub async fn status() -> Result<Status> {
+        install_crypto_provider();
+        Status::read(&Paths::new()?).await
+    }
+
+    /// The file to set `KUBECONFIG` to.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Whether it was started by [`Cluster::up`], now or earlier; if not, delete only what you created.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
+    /// A client with all rights.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The folder of the `kubectl` and `helm` that belong to the cluster.
+    pub fn bin(&self) -> &Path {
+        &self.paths.bin
+    }
+
+    /// This machine's address, seen from the pods of our own cluster.
+    pub fn machine_address(&self) -> &'static str {
+        network::MACHINE_ADDRESS
+    }
+
+    /// Makes `image` available and returns the name that pods use for it, with imagePullPolicy IfNotPresent.
+    ///
+    /// Into a cluster that is not ours nothing can be loaded: there, [`IMAGE_PREFIX`] says where it was pushed.
+    pub async fn load_image(&self, image: &Image) -> Result<String> {
+        if self.is_ours {
+            images::import(&self.paths, image).await?;
+            return Ok(image.name().to_owned());
+        }
+        pushed_name(image.name(), std::env::var(IMAGE_PREFIX).ok().as_deref())
+    }
+
+    /// `helm`, for this cluster.
+    pub fn helm(&self) -> Command {
+        let mut helm = Command::new(self.paths.bin.join("helm"));
+        helm.env("KUBECONFIG", &self.kubeconfig).kill_on_drop(true);
+        helm
+    }
+
+    /// Applies YAML documents on the server side; `namespace` is for namespaced objects that name none.
+    pub async fn apply(&self, yaml: &str, namespace: &str) -> Result<()> {
+        apply::yaml(&self.client, yaml, namespace).await
+    }
+}
+
+fn pushed_name(name: &str, prefix: Option<&str>) -> Result<String> {
+    let prefix = prefix.filter(|prefix| !prefix.is_empty()).with_context(|| {
+        format!(
+            "the cluster of KUBECONFIG can't be given the image {name}: push it (each image has a Dockerfile) and set \
+             {IMAGE_PREFIX} to where, e.g. registry.example.com/team"
+        )
+    })?;
+    let short = name.rsplit('/').next().unwrap_or(name);
+    Ok(format!("{}/{short}", prefix.trim_end_matches('/')))
+}
+
+/// What `KUBECONFIG` names, unless it is our own cluster's.
+fn external_kubeconfig(paths: &Paths) -> Option<PathBuf> {
+    let named = std::env::var_os("KUBECONFIG")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)?;
+    (named != paths.kubeconfig()).then_some(named)
+}
+
+/// One process at a time starts or ends the cluster: tests run in parallel.
+async fn lock(paths: &Paths) -> Result<fs::File> {
+    let path = paths.target.join("cluster/lock");
+    tokio::task::spawn_blocking(move || {
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        let file = fs::File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    })
+    .await?
+}
+
+/// Hash of the programs and of all that decides how they are started.
+fn version(paths: &Paths) -> Result<String> {
+    let mut hash = Sha256::new();
+    for program in &build::ALL {
+        hash.update(program.key(paths)?);
+    }
+    for source in node::version() {
+        hash.update(source);
+    }
+    Ok(hex::encode(hash.finalize()))
+}
+
+/// Whether our cluster runs, is healthy, and is what we would start now.
+async fn is_up_to_date(paths: &Paths) -> Result<bool> {
+    let running = fs::read_to_string(paths.state.join("version")).unwrap_or_default();
+    Ok(running == version(paths)? && Status::read(paths).await?.is_healthy())
+}
+
+async fn client_of(kubeconfig: &Path) -> Result<Client> {
+    let read = || format!("the kubeconfig {} can't be used", kubeconfig.display());
+    let file = Kubeconfig::read_from(kubeconfig).with_context(read)?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+        .await
+        .with_context(read)?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Client::try_from(config).with_context(read)
+}
+
+/// The API server's version once it is ready to serve.
+async fn readiness(client: &Client) -> Result<String> {
+    let request = http::Request::get("/readyz").body(Vec::new())?;
+    let ask = async {
+        client.request_text(request).await.map_err(failed_checks)?;
+        Ok(client.apiserver_version().await?.git_version)
+    };
+    tokio::time::timeout(Duration::from_secs(5), ask)
+        .await
+        .context("no answer within 5 s")?
+}
+
+/// An API server that is not ready lists every check, the good ones too.
+fn failed_checks(error: kube::Error) -> anyhow::Error {
+    let kube::Error::Api(status) = &error else {
+        return error.into();
+    };
+    let failed: Vec<_> = status
+        .message
+        .lines()
+        .filter(|line| line.starts_with("[-]"))
+        .collect();
+    if failed.is_empty() {
+        error.into()
+    } else {
+        anyhow::anyhow!("not ready: {}", failed.join(", "))
+    }
+}
+
+/// One provider for the whole program; it may be there already.
+fn install_crypto_provider() {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_is_not_ours_uses_the_pushed_image_or_says_how() {
+        let name = "localhost/telegram-webhook-sidecar:test";
+        let pushed = pushed_name(name, Some("registry.example.com/team/")).unwrap();
+        assert_eq!(pushed, "registry.example.com/team/telegram-webhook-sidecar:test");
+        for none in [None, Some("")] {
+            let error = pushed_name(name, none).unwrap_err().to_string();
+            assert!(error.contains(IMAGE_PREFIX) && error.contains(name), "{error}");
+        }
+    }
+}

@@ -2,4 +2,11 @@
 
 pub mod cluster;
 pub mod crm;
+pub mod leaks;
+pub mod manifest;
+pub mod pki;
+pub mod pod_http;
+pub mod scenario;
+pub mod sidecar;
 pub mod telegram;
+pub mod wait;

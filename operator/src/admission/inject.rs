@@ -1,0 +1,275 @@
+//! Decides what happens to a pod that opted in: a patch that puts the sidecar in, or a denial that says what to do. Pure
+//! and idempotent: a pod that is injected already and up to date gets an empty patch.
+//!
+//! The patch is made of single operations with explicit places, so nothing of the pod is replaced but what is ours, and
+//! fields that this program doesn't know survive.
+
+mod denial;
+mod sidecar;
+
+use std::collections::BTreeMap;
+
+use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, jsonptr::PointerBuf};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+use telegram_webhook_crds::{
+    ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT, WEBHOOK_PORT_NAME,
+};
+
+pub use self::denial::Denial;
+use self::sidecar::{CONFIG_VOLUME, INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos};
+
+/// The container that kubectl takes when none is named; without it that would be the sidecar.
+const DEFAULT_CONTAINER_ANNOTATION: &str = "kubectl.kubernetes.io/default-container";
+/// What the sidecar needs to drain and to finish what it has begun.
+const MIN_GRACE_PERIOD_SECONDS: i64 = 30;
+
+/// What is done to a pod.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Empty if the pod is as it has to be.
+    pub patch: Patch,
+    /// Names of the resources that select the pod, sorted.
+    pub webhooks: Vec<String>,
+    /// Shown to whoever creates the pod.
+    pub warnings: Vec<String>,
+}
+
+/// Decides about `pod`, which opted in. `webhooks` are the resources of its namespace.
+pub fn inject(
+    pod: &DynamicObject,
+    namespace: &str,
+    webhooks: &[TelegramWebhook],
+    image: &str,
+) -> Result<Injection, Denial> {
+    let spec: PodSpec = serde_json::from_value(pod.data["spec"].clone()).map_err(Denial::Unreadable)?;
+    let labels = pod.metadata.labels.clone().unwrap_or_default();
+    let matching = matching(webhooks, &labels);
+    if matching.is_empty() {
+        return Err(denial::no_match(namespace, &labels, webhooks));
+    }
+    check_certificates(&matching)?;
+    check_pod(&spec)?;
+    Ok(Injection {
+        patch: patch(pod, &spec, &matching, image),
+        webhooks: matching
+            .iter()
+            .map(|webhook| sidecar::name(webhook).to_owned())
+            .collect(),
+        warnings: warnings(&spec),
+    })
+}
+
+/// The resources that select a pod with these labels, sorted by name. One that is being deleted selects nothing: its
+/// Secret goes away with it, and a new pod would wait for that Secret for ever.
+fn matching<'a>(
+    webhooks: &'a [TelegramWebhook],
+    labels: &BTreeMap<String, String>,
+) -> Vec<&'a TelegramWebhook> {
+    let selects = |webhook: &&TelegramWebhook| {
+        let wanted = &webhook.spec.workload.selector.match_labels;
+        webhook.metadata.deletion_timestamp.is_none()
+            && !wanted.is_empty()
+            && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    };
+    let mut matching: Vec<_> = webhooks.iter().filter(selects).collect();
+    matching.sort_by_key(|webhook| sidecar::name(webhook));
+    matching
+}
+
+/// The sidecar chooses a certificate by host name, so one host can't have two.
+fn check_certificates(matching: &[&TelegramWebhook]) -> Result<(), Denial> {
+    for (index, webhook) in matching.iter().enumerate() {
+        let endpoint = &webhook.spec.endpoint;
+        let clash = matching.iter().take(index).find(|other| {
+            other.spec.endpoint.host == endpoint.host
+                && other.spec.endpoint.tls.secret_ref != endpoint.tls.secret_ref
+        });
+        if let Some(other) = clash {
+            return Err(Denial::AmbiguousCertificate {
+                host: endpoint.host.clone(),
+                first: sidecar::name(other).to_owned(),
+                second: sidecar::name(webhook).to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses pods that the sidecar can't protect or can't live in.
+fn check_pod(spec: &PodSpec) -> Result<(), Denial> {
+    if spec.host_network == Some(true) {
+        return Err(Denial::HostNetwork);
+    }
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return Err(Denial::Windows);
+    }
+    if spec
+        .containers
+        .iter()
+        .any(|container| container.name == SIDECAR_CONTAINER)
+    {
+        return Err(Denial::ContainerName);
+    }
+    other_containers(spec).try_for_each(check_container)?;
+    let injected = position(spec).is_some();
+    for volume in spec.volumes.iter().flatten() {
+        if !injected && [CONFIG_VOLUME, NO_TOKEN_VOLUME].contains(&volume.name.as_str()) {
+            return Err(Denial::VolumeName(volume.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Nobody but the sidecar may have its ports, which the Service leads to, or read its secrets.
+fn check_container(container: &Container) -> Result<(), Denial> {
+    for port in container.ports.iter().flatten() {
+        let ours = [i32::from(WEBHOOK_PORT), i32::from(ADMIN_PORT)].contains(&port.container_port);
+        let name = port.name.as_deref().unwrap_or_default();
+        if ours || [WEBHOOK_PORT_NAME, ADMIN_PORT_NAME].contains(&name) {
+            return Err(Denial::Port {
+                container: container.name.clone(),
+                name: name.to_owned(),
+                number: port.container_port,
+            });
+        }
+    }
+    let mounts = container.volume_mounts.iter().flatten();
+    match mounts.into_iter().find(|mount| mount.name == CONFIG_VOLUME) {
+        Some(_) => Err(Denial::SecretsMounted(container.name.clone())),
+        None => Ok(()),
+    }
+}
+
+fn warnings(spec: &PodSpec) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(seconds) = spec
+        .termination_grace_period_seconds
+        .filter(|&seconds| seconds < MIN_GRACE_PERIOD_SECONDS)
+    {
+        warnings.push(format!(
+            "spec.terminationGracePeriodSeconds is {seconds}: with less than {MIN_GRACE_PERIOD_SECONDS} the Telegram \
+             webhook sidecar may be killed while it drains"
+        ));
+    }
+    if spec.share_process_namespace == Some(true) {
+        warnings.push(
+            "spec.shareProcessNamespace is true: containers that run as root or as user 65532 can read the Telegram \
+             webhook sidecar's secrets"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// The operations that lead from `pod` to an injected pod.
+fn patch(pod: &DynamicObject, spec: &PodSpec, matching: &[&TelegramWebhook], image: &str) -> Patch {
+    let mut operations = Vec::new();
+    patch_annotations(pod, spec, matching, &mut operations);
+    patch_container(pod, spec, image, &mut operations);
+    patch_volumes(pod, matching, &mut operations);
+    Patch(operations)
+}
+
+fn patch_annotations(
+    pod: &DynamicObject,
+    spec: &PodSpec,
+    matching: &[&TelegramWebhook],
+    operations: &mut Vec<PatchOperation>,
+) {
+    let present = pod.metadata.annotations.as_ref();
+    let mut missing = BTreeMap::from([(INJECTED_ANNOTATION, sidecar::annotation(matching))]);
+    if let Some(app) = spec.containers.first() {
+        let chosen = present.and_then(|annotations| annotations.get(DEFAULT_CONTAINER_ANNOTATION));
+        missing.insert(DEFAULT_CONTAINER_ANNOTATION, chosen.unwrap_or(&app.name).clone());
+    }
+    let Some(present) = present else {
+        operations.push(add(&["metadata", "annotations"], json!(missing)));
+        return;
+    };
+    for (key, value) in missing {
+        // "add" replaces the value of a key that is there already
+        if present.get(key) != Some(&value) {
+            operations.push(add(&["metadata", "annotations", key], json!(value)));
+        }
+    }
+}
+
+/// First in the list: started before, and stopped after, everything else in the pod.
+fn patch_container(pod: &DynamicObject, spec: &PodSpec, image: &str, operations: &mut Vec<PatchOperation>) {
+    let wanted = sidecar::container(image, qos(spec));
+    match position(spec) {
+        Some(index) => {
+            if pod.data["spec"]["initContainers"][index] != wanted {
+                operations.push(replace(&["spec", "initContainers", &index.to_string()], wanted));
+            }
+        }
+        None if pod.data["spec"]["initContainers"].is_array() => {
+            operations.push(add(&["spec", "initContainers", "0"], wanted));
+        }
+        None => operations.push(add(&["spec", "initContainers"], json!([wanted]))),
+    }
+}
+
+fn patch_volumes(pod: &DynamicObject, matching: &[&TelegramWebhook], operations: &mut Vec<PatchOperation>) {
+    let wanted = sidecar::volumes(matching);
+    let Some(present) = pod.data["spec"]["volumes"].as_array() else {
+        operations.push(add(&["spec", "volumes"], json!(wanted)));
+        return;
+    };
+    for volume in wanted {
+        match present.iter().position(|other| other["name"] == volume["name"]) {
+            Some(index) if present.get(index) == Some(&volume) => {}
+            Some(index) => operations.push(replace(&["spec", "volumes", &index.to_string()], volume)),
+            None => operations.push(add(&["spec", "volumes", "-"], volume)),
+        }
+    }
+}
+
+/// Where the sidecar is among the init containers, if it is in the pod already.
+fn position(spec: &PodSpec) -> Option<usize> {
+    let mut containers = spec.init_containers.iter().flatten();
+    containers.position(|container| container.name == SIDECAR_CONTAINER)
+}
+
+fn other_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    let init = spec.init_containers.iter().flatten();
+    spec.containers
+        .iter()
+        .chain(init)
+        .filter(|container| container.name != SIDECAR_CONTAINER)
+}
+
+/// The class of the pod without the sidecar: guaranteed if every container's requests equal its limits.
+fn qos(spec: &PodSpec) -> Qos {
+    let guaranteed = |container: &Container| {
+        let resources = container.resources.clone().unwrap_or_default();
+        let limits = resources.limits.unwrap_or_default();
+        // without a request the limit is taken for one
+        let requests = resources.requests.unwrap_or_default();
+        ["cpu", "memory"].iter().all(|&name| {
+            limits
+                .get(name)
+                .is_some_and(|limit| requests.get(name).is_none_or(|request| request == limit))
+        })
+    };
+    if other_containers(spec).all(guaranteed) {
+        Qos::Guaranteed
+    } else {
+        Qos::Other
+    }
+}
+
+fn add(path: &[&str], value: Value) -> PatchOperation {
+    let path = PointerBuf::from_tokens(path.iter().copied());
+    PatchOperation::Add(AddOperation { path, value })
+}
+
+fn replace(path: &[&str], value: Value) -> PatchOperation {
+    let path = PointerBuf::from_tokens(path.iter().copied());
+    PatchOperation::Replace(ReplaceOperation { path, value })
+}
+
+#[cfg(test)]
+mod tests;

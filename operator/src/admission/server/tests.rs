@@ -1,0 +1,199 @@
+use std::{net::SocketAddr, str::FromStr as _};
+
+use hyper::client::conn::http1 as client;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use serde_json::{Value, json};
+use telegram_webhook_crds::TelegramWebhook;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+use super::*;
+use crate::admission::{
+    certs::{Authority, Leaf},
+    keeper::ServingCertificate,
+    tls,
+};
+
+const NAME: &str = "admission.operators.svc";
+
+/// No resources anywhere: every pod is denied.
+struct Nothing;
+
+impl LookUp for Nothing {
+    type Error = Infallible;
+
+    async fn webhooks(&self, _: &str) -> Result<Vec<TelegramWebhook>, Infallible> {
+        Ok(Vec::new())
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    certificate: Arc<ServingCertificate>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn start() -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let certificate = Arc::new(ServingCertificate::default());
+    let shutdown = CancellationToken::new();
+    let reviewer = Arc::new(Reviewer {
+        lookup: Nothing,
+        sidecar_image: "sidecar:1".to_owned(),
+    });
+    // another test may have been first
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let task = tokio::spawn(serve(
+        listener,
+        tls(Arc::clone(&certificate)),
+        reviewer,
+        shutdown.clone(),
+    ));
+    Server {
+        address,
+        certificate,
+        shutdown,
+        task,
+    }
+}
+
+fn authority() -> Authority {
+    Authority::generate(jiff::Timestamp::now()).unwrap()
+}
+
+fn leaf(authority: &Authority) -> Leaf {
+    authority
+        .sign_leaf(&[NAME.to_owned()], jiff::Timestamp::now())
+        .unwrap()
+}
+
+/// Connects as an API server does whose `caBundle` is `authority`'s.
+async fn connect(
+    server: &Server,
+    authority: &Authority,
+) -> std::io::Result<client::SendRequest<Full<Bytes>>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(authority.bundle(jiff::Timestamp::now()).as_bytes()) {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(server.address).await?;
+    let name = ServerName::try_from(NAME).unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let (sender, connection) = client::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn send(
+    connection: &mut client::SendRequest<Full<Bytes>>,
+    method: &str,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> (StatusCode, Bytes) {
+    let request = Request::builder()
+        .method(Method::from_str(method).unwrap())
+        .uri(path)
+        .header(header::HOST, NAME)
+        .body(Full::new(body.into()))
+        .unwrap();
+    let response = connection.send_request(request).await.unwrap();
+    (
+        response.status(),
+        response.into_body().collect().await.unwrap().to_bytes(),
+    )
+}
+
+fn review() -> String {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "1",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "namespace": "crm",
+            "operation": "CREATE",
+            "userInfo": {},
+            "object": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"labels": {"telegram-webhook.dev/inject": "true"}},
+                "spec": {"containers": []},
+            },
+        },
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_review_over_tls_is_answered() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    let mut connection = connect(&server, &authority).await.unwrap();
+    let (status, body) = send(&mut connection, "POST", "/inject?timeout=5s", review()).await;
+    assert_eq!(status, 200);
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(answer["response"]["uid"], "1");
+    assert_eq!(answer["response"]["allowed"], false);
+    assert_eq!(answer["response"]["status"]["code"], 403);
+}
+
+#[tokio::test]
+async fn what_is_no_review_is_refused() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    let mut connection = connect(&server, &authority).await.unwrap();
+    assert_eq!(send(&mut connection, "POST", "/", review()).await.0, 404);
+    assert_eq!(send(&mut connection, "GET", "/inject", "").await.0, 405);
+    assert_eq!(send(&mut connection, "POST", "/inject", "{}").await.0, 400);
+    let large = vec![b' '; MAX_BODY_BYTES + 1];
+    assert_eq!(send(&mut connection, "POST", "/inject", large).await.0, 413);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_served_without_a_restart() {
+    let server = start().await;
+    let (old, new) = (authority(), authority());
+    connect(&server, &old).await.unwrap_err();
+    server.certificate.set(&leaf(&old));
+    let mut kept = connect(&server, &old).await.unwrap();
+    server.certificate.set(&leaf(&new));
+    connect(&server, &old).await.unwrap_err();
+    let mut fresh = connect(&server, &new).await.unwrap();
+    // the connection from before goes on
+    for connection in [&mut kept, &mut fresh] {
+        assert_eq!(send(connection, "POST", "/inject", review()).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn shutdown_ends_the_server_and_idle_connections() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    let mut connection = connect(&server, &authority).await.unwrap();
+    send(&mut connection, "POST", "/inject", review()).await;
+    server.shutdown.cancel();
+    timeout(DRAIN_TIMEOUT, server.task).await.unwrap().unwrap();
+    assert!(
+        connect(
+            &Server {
+                task: tokio::spawn(async {}),
+                ..server
+            },
+            &authority
+        )
+        .await
+        .is_err()
+    );
+}

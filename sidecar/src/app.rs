@@ -1,0 +1,163 @@
+//! Builds every part, in the order in which they depend on each other, and stops them in reverse.
+
+mod readiness;
+pub mod signals;
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::readiness::Readiness;
+use crate::{
+    admin::Admin,
+    config::{Problems, reload::Reloader},
+    delivery::Crm,
+    ingress::Ingress,
+    metrics::Metrics,
+    server::{Server, tls},
+};
+
+/// Telegram opens at most 100 connections for a bot, twice that while a registration changes.
+const MAX_CONNECTIONS: usize = 512;
+/// Probes, scrapers and the operator: each has one or two.
+const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// More threads than this cost memory and help nobody: a request is a few microseconds of work.
+const MAX_THREADS: usize = 4;
+
+/// What to serve and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub config_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub admin_listen: SocketAddr,
+    /// How often to look for a new configuration.
+    pub poll_interval: Duration,
+    /// How long requests under way may take once told to stop.
+    pub shutdown_deadline: Duration,
+}
+
+/// The sidecar with its configuration loaded and its ports bound.
+pub struct App {
+    options: Options,
+    reloader: Reloader,
+    webhook: Server<Ingress>,
+    admin: Server<Admin>,
+    readiness: Arc<Readiness>,
+    deliveries: TaskTracker,
+}
+
+/// Why the sidecar doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("configuration: {0}")]
+    Config(#[from] Problems),
+    #[error("listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// A runtime with one thread per processor that we may use, and none but the caller's where there is just one.
+pub fn runtime() -> io::Result<Runtime> {
+    let threads = thread::available_parallelism().map_or(1, |processors| processors.get().min(MAX_THREADS));
+    let mut builder = if threads == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder
+        .worker_threads(threads)
+        .max_blocking_threads(2) // reading the configuration
+        .enable_all()
+        .build()
+}
+
+// === impl App ===
+
+impl App {
+    /// Loads and checks everything, then binds both ports; serves nothing yet.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let readiness = Arc::new(Readiness::default());
+        let deliveries = TaskTracker::new();
+        let reloader = Reloader::load(options.config_dir.clone(), metrics.clone())?;
+        let tls = TlsAcceptor::from(Arc::new(tls::server_config(reloader.policy())?));
+        let webhook = Server {
+            listener: listen(options.listen).await?,
+            tls: Some(tls),
+            handler: Ingress {
+                policy: reloader.policy(),
+                crm: Crm::new(metrics.clone(), deliveries.clone()),
+                metrics: metrics.clone(),
+                readiness: Arc::clone(&readiness),
+            },
+            max_connections: MAX_CONNECTIONS,
+            metrics: Some(metrics.clone()),
+        };
+        let admin = Server {
+            listener: listen(options.admin_listen).await?,
+            tls: None,
+            handler: Admin {
+                policy: reloader.policy(),
+                metrics,
+                readiness: Arc::clone(&readiness),
+            },
+            max_connections: MAX_ADMIN_CONNECTIONS,
+            metrics: None,
+        };
+        Ok(Self {
+            options,
+            reloader,
+            webhook,
+            admin,
+            readiness,
+            deliveries,
+        })
+    }
+
+    /// Serves until told to stop, then finishes what is under way, for as long as the deadline allows.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let (stop_webhook, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        let rest = TaskTracker::new();
+        let (webhook_address, admin_address) = (self.webhook.address(), self.admin.address());
+        rest.spawn(self.reloader.run(self.options.poll_interval, stop_rest.clone()));
+        rest.spawn(self.admin.run(stop_rest.clone()));
+        let webhook = tokio::spawn(self.webhook.run(stop_webhook.clone()));
+        self.readiness.start_listening();
+        // for people, and for whoever asked for port 0
+        tracing::info!(webhook_address, admin_address, "listening");
+
+        stop.await;
+        self.readiness.start_draining();
+        stop_webhook.cancel();
+        tracing::info!("stopping");
+        self.deliveries.close();
+        let finished = async {
+            if let Err(error) = webhook.await {
+                tracing::error!(%error, "the server of the webhook port broke down");
+            }
+            self.deliveries.wait().await;
+            // last, so that it can be asked how the rest is doing
+            stop_rest.cancel();
+            rest.close();
+            rest.wait().await;
+        };
+        if timeout(self.options.shutdown_deadline, finished).await.is_ok() {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!("stopped at the deadline with requests under way");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })
+}

@@ -1,0 +1,81 @@
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+use super::*;
+use crate::test_util::{raw_config, slot, write_webhook};
+
+/// Publishes a version of the folder as the kubelet does.
+fn publish(dir: &Path, version: &str, token: &str) {
+    let mut config = raw_config("a");
+    config.slots = vec![slot(1, "/p", token)];
+    write_webhook(&dir.join(version), "a", &config);
+    point_to(dir, version);
+}
+
+fn point_to(dir: &Path, version: &str) {
+    symlink(version, dir.join("..data_tmp")).unwrap();
+    fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+}
+
+fn digest_in_use(reloader: &Reloader) -> String {
+    reloader.policy().load().loaded().webhooks[0].digest.clone()
+}
+
+#[test]
+fn a_moved_link_with_the_same_files_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    fs::rename(dir.path().join("..1"), dir.path().join("..2")).unwrap();
+    point_to(dir.path(), "..2");
+    assert_eq!(reloader.look(), Reload::Unchanged);
+}
+
+#[test]
+fn a_link_that_has_not_moved_spares_reading_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    // what the kubelet never does; a reader would notice
+    fs::remove_dir_all(dir.path().join("..1")).unwrap();
+    assert_eq!(reloader.look(), Reload::Unchanged);
+}
+
+#[test]
+fn a_bad_version_is_refused_once_and_its_repair_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let first = digest_in_use(&reloader);
+
+    publish(dir.path(), "..2", "not a token");
+    assert_eq!(reloader.look(), Reload::Refused);
+    assert_eq!(reloader.look(), Reload::Unchanged);
+    assert_eq!(digest_in_use(&reloader), first);
+
+    publish(dir.path(), "..3", "u");
+    assert_eq!(reloader.look(), Reload::Loaded);
+    assert_eq!(reloader.look(), Reload::Unchanged);
+    assert_ne!(digest_in_use(&reloader), first);
+}
+
+#[test]
+fn a_folder_that_vanishes_keeps_the_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let first = digest_in_use(&reloader);
+    dir.close().unwrap();
+    assert_eq!(reloader.look(), Reload::Refused);
+    assert_eq!(digest_in_use(&reloader), first);
+}
+
+#[test]
+fn without_a_link_a_change_of_any_file_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    write_webhook(dir.path(), "a", &raw_config("a"));
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    assert_eq!(reloader.look(), Reload::Unchanged);
+    write_webhook(dir.path(), "b", &raw_config("b"));
+    assert_eq!(reloader.look(), Reload::Loaded);
+    assert_eq!(reloader.policy().load().webhooks().len(), 2);
+}

@@ -1,0 +1,149 @@
+use std::fs;
+
+use telegram_webhook_sidecar_config::{CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig};
+
+use super::*;
+use crate::test_util::{raw_config, slot, write_webhook};
+
+/// What is wrong with a folder that holds one webhook, changed.
+fn problems_of(change: impl FnOnce(&mut WebhookConfig)) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = raw_config("a");
+    change(&mut config);
+    write_webhook(dir.path(), "a", &config);
+    match Policy::load(dir.path()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_valid_folder_has_no_problems() {
+    assert_eq!(problems_of(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn each_field_is_checked_and_named() {
+    type Change = fn(&mut WebhookConfig);
+    let cases: [(&str, Change); 19] = [
+        ("webhook", |c| c.webhook = "support".into()),
+        ("webhook", |c| c.webhook = "/support".into()),
+        ("botId", |c| c.bot_id = 0),
+        ("host", |c| c.host = String::new()),
+        ("host", |c| c.host = "192.0.2.1:443".into()),
+        ("slots", |c| c.slots = Vec::new()),
+        ("slots", |c| {
+            c.slots = (1..=3).map(|id| slot(id, "/p", "t")).collect();
+        }),
+        ("slots[0].id", |c| c.slots = vec![slot(0, "/p", "t")]),
+        ("slots[1].id", |c| {
+            c.slots = vec![slot(1, "/p", "t"), slot(1, "/q", "u")];
+        }),
+        ("slots[0].path", |c| c.slots = vec![slot(1, "/", "t")]),
+        ("slots[0].path", |c| c.slots = vec![slot(1, "/p?q", "t")]),
+        ("slots[0].path", |c| c.slots = vec![slot(1, "/p%2f", "t")]),
+        ("slots[0].secretToken", |c| c.slots = vec![slot(1, "/p", "")]),
+        ("slots[0].secretToken", |c| {
+            c.slots = vec![slot(1, "/p", &"t".repeat(257))];
+        }),
+        ("upstream.port", |c| c.upstream.port = 0),
+        ("upstream.path", |c| c.upstream.path = "updates".into()),
+        ("limits.maxBodyBytes", |c| c.limits.max_body_bytes = 0),
+        ("limits.bodyTimeoutSeconds", |c| c.limits.body_timeout_seconds = 0),
+        ("limits.upstreamTimeoutSeconds", |c| {
+            c.limits.upstream_timeout_seconds = 56;
+        }),
+    ];
+    for (field, change) in cases {
+        let problems = problems_of(change);
+        let [problem] = problems.as_slice() else {
+            panic!("{field}: one problem expected: {problems:?}");
+        };
+        assert!(
+            problem.starts_with(&format!("a/config.json: {field}: ")),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn the_largest_allowed_values_are_allowed() {
+    let problems = problems_of(|config| {
+        config.slots = vec![slot(1, "/p", &"t".repeat(256)), slot(2, "/p", "u")];
+        config.limits.upstream_timeout_seconds = 55;
+    });
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn two_webhooks_with_one_name_or_one_path_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write_webhook(dir.path(), "a", &raw_config("x"));
+    write_webhook(dir.path(), "b", &raw_config("x"));
+    let problems = Policy::load(dir.path()).unwrap_err().to_string();
+    assert!(
+        problems.contains("b/config.json: webhook: the folder a has the same"),
+        "{problems}"
+    );
+    assert!(
+        problems.contains("b/config.json: slots[0].path: the folder a has the same"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn every_file_that_is_missing_is_named() {
+    for file in [CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE] {
+        let dir = tempfile::tempdir().unwrap();
+        write_webhook(dir.path(), "a", &raw_config("a"));
+        fs::remove_file(dir.path().join("a").join(file)).unwrap();
+        let problems = Policy::load(dir.path()).unwrap_err().to_string();
+        assert!(
+            problems.starts_with(&format!("a/{file}: can't be read")),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
+fn files_that_hold_no_certificate_or_key_are_named() {
+    for (file, content) in [
+        (TLS_CERT_FILE, ""),
+        (
+            TLS_CERT_FILE,
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+        ),
+        (
+            TLS_CERT_FILE,
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ),
+        (TLS_KEY_FILE, ""),
+        (
+            TLS_KEY_FILE,
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        write_webhook(dir.path(), "a", &raw_config("a"));
+        fs::write(dir.path().join("a").join(file), content).unwrap();
+        let problems = Policy::load(dir.path()).unwrap_err().to_string();
+        assert!(
+            problems.starts_with(&format!("a/{file}: ")),
+            "{file} {content:?}: {problems}"
+        );
+    }
+}
+
+#[test]
+fn debug_output_holds_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    write_webhook(dir.path(), "a", &raw_config("a"));
+    let policy = Policy::load(dir.path()).unwrap();
+    let slots = &policy.webhooks()[0].slots;
+    let shown = format!("{policy:?} {slots:?}");
+    assert!(
+        shown.contains("crm/a") && shown.contains("SecretDigest(..)"),
+        "{shown}"
+    );
+    assert!(!shown.contains("path-a") && !shown.contains("token-a"), "{shown}");
+}

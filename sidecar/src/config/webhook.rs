@@ -1,0 +1,201 @@
+//! One webhook, checked: what to accept, for which name, and where the CRM listens.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{Uri, uri::PathAndQuery};
+use rustls::{pki_types::DnsName, sign::CertifiedKey};
+use telegram_webhook_sidecar_config::{self as raw, WebhookConfig, digest as file_digest};
+
+use super::{Problem, certificate, problem::Findings, secret::SecretDigest, snapshot::Folder};
+
+/// Two slots during a rotation, one otherwise.
+const MAX_SLOTS: usize = 2;
+/// Longest token that Telegram accepts.
+const MAX_TOKEN_LENGTH: usize = 256;
+/// Telegram sends at most 513 KiB; more than this would only help whoever wants our memory.
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// Telegram gives up after 60 s: a longer wait could only answer nobody.
+const MAX_TIMEOUT_SECONDS: u64 = 55;
+
+/// One bot's webhook.
+pub struct Webhook {
+    /// `namespace/name` of the `TelegramWebhook`.
+    pub name: Arc<str>,
+    pub bot_id: i64,
+    /// DNS name that Telegram connects to.
+    pub host: DnsName<'static>,
+    /// Accepted pairs of path and token; the first is the current one.
+    pub slots: Vec<Slot>,
+    /// Where the CRM takes updates.
+    pub upstream: Uri,
+    pub limits: Limits,
+    /// Chain and key, known to belong together.
+    pub certificate: Arc<CertifiedKey>,
+    /// Names the version of the configuration file.
+    pub digest: String,
+    /// Names the version of the certificate chain.
+    pub certificate_digest: String,
+}
+
+/// A pair of path and token that Telegram was told.
+#[derive(Debug)]
+pub struct Slot {
+    pub id: i64,
+    pub path: SecretDigest,
+    pub token: SecretDigest,
+}
+
+/// Bounds on a request.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub max_body_bytes: usize,
+    pub body_timeout: Duration,
+    pub upstream_timeout: Duration,
+}
+
+// === impl Webhook ===
+
+impl Webhook {
+    /// Checks the files of one folder and reports all that is wrong with them.
+    pub(super) fn parse(folder: &Folder) -> Result<Self, Vec<Problem>> {
+        let mut findings = Findings::new(&folder.name);
+        let certificate = certificate::parse(folder, &mut findings);
+        let config = WebhookConfig::parse(&folder.config)
+            .map_err(|source| findings.malformed(source))
+            .ok();
+        let checked = config.map(|config| {
+            (
+                name(&config.webhook, &mut findings),
+                bot_id(config.bot_id, &mut findings),
+                host(&config.host, &mut findings),
+                slots(&config.slots, &mut findings),
+                upstream(&config.upstream, &mut findings),
+                limits(&config.limits, &mut findings),
+            )
+        });
+        match (checked, certificate) {
+            (Some((name, bot_id, Some(host), slots, Some(upstream), limits)), Some(certificate))
+                if findings.is_empty() =>
+            {
+                Ok(Self {
+                    name,
+                    bot_id,
+                    host,
+                    slots,
+                    upstream,
+                    limits,
+                    certificate,
+                    digest: file_digest(&folder.config),
+                    certificate_digest: file_digest(&folder.certificate),
+                })
+            }
+            _ => Err(findings.into_problems()),
+        }
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn name(name: &str, findings: &mut Findings<'_>) -> Arc<str> {
+    let parts: Vec<_> = name.split('/').collect();
+    if parts.len() != 2 || parts.iter().any(|part| part.is_empty()) {
+        findings.field("webhook", "must be a namespace and a name with a slash between");
+    }
+    name.into()
+}
+
+fn bot_id(id: i64, findings: &mut Findings<'_>) -> i64 {
+    if id <= 0 {
+        findings.field("botId", "must be above 0");
+    }
+    id
+}
+
+fn host(host: &str, findings: &mut Findings<'_>) -> Option<DnsName<'static>> {
+    let parsed = DnsName::try_from(host.to_ascii_lowercase()).ok();
+    if parsed.is_none() {
+        findings.field("host", "must be a DNS name");
+    }
+    parsed
+}
+
+fn slots(slots: &[raw::Slot], findings: &mut Findings<'_>) -> Vec<Slot> {
+    if slots.is_empty() || slots.len() > MAX_SLOTS {
+        findings.field("slots", format!("must be 1 to {MAX_SLOTS}"));
+    }
+    for (index, slot) in slots.iter().enumerate() {
+        if slot.id < 1 {
+            findings.field(format!("slots[{index}].id"), "must be above 0");
+        }
+        if slots.iter().take(index).any(|earlier| earlier.id == slot.id) {
+            findings.field(format!("slots[{index}].id"), "is that of another slot too");
+        }
+        if !is_plain_path(&slot.path) || slot.path.len() < 2 {
+            let reason = "must be a slash and more, of letters, digits and - . _ ~ / only";
+            findings.field(format!("slots[{index}].path"), reason);
+        }
+        if !is_token(&slot.secret_token) {
+            let reason = format!("must be 1 to {MAX_TOKEN_LENGTH} letters, digits, _ and -");
+            findings.field(format!("slots[{index}].secretToken"), reason);
+        }
+    }
+    let digests = slots.iter().map(|slot| Slot {
+        id: slot.id,
+        path: SecretDigest::of(&slot.path),
+        token: SecretDigest::of(&slot.secret_token),
+    });
+    digests.collect()
+}
+
+/// Whether a client sends the path byte for byte as it is written: nothing in it is ever encoded.
+fn is_plain_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    path.starts_with('/') && path.chars().all(plain)
+}
+
+fn is_token(token: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    (1..=MAX_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(allowed)
+}
+
+fn upstream(upstream: &raw::Upstream, findings: &mut Findings<'_>) -> Option<Uri> {
+    if upstream.port == 0 {
+        findings.field("upstream.port", "must be above 0");
+    }
+    let path = upstream.path.parse::<PathAndQuery>().ok();
+    if path.is_none() || !upstream.path.starts_with('/') {
+        findings.field("upstream.path", "must be a path that starts with a slash");
+        return None;
+    }
+    Uri::builder()
+        .scheme("http")
+        .authority(format!("127.0.0.1:{}", upstream.port))
+        .path_and_query(path?)
+        .build()
+        .ok()
+}
+
+fn limits(limits: &raw::Limits, findings: &mut Findings<'_>) -> Limits {
+    if !(1..=MAX_BODY_BYTES).contains(&limits.max_body_bytes) {
+        findings.field("limits.maxBodyBytes", format!("must be 1 to {MAX_BODY_BYTES}"));
+    }
+    for (field, seconds) in [
+        ("limits.bodyTimeoutSeconds", limits.body_timeout_seconds),
+        ("limits.upstreamTimeoutSeconds", limits.upstream_timeout_seconds),
+    ] {
+        if !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds) {
+            findings.field(field, format!("must be 1 to {MAX_TIMEOUT_SECONDS}"));
+        }
+    }
+    Limits {
+        max_body_bytes: limits.max_body_bytes,
+        body_timeout: Duration::from_secs(limits.body_timeout_seconds),
+        upstream_timeout: Duration::from_secs(limits.upstream_timeout_seconds),
+    }
+}

@@ -1,0 +1,5 @@
+//! Hands accepted updates to the CRM.
+
+mod crm;
+
+pub use self::crm::{Crm, Delivered, DeliveryError};

@@ -1,0 +1,143 @@
+use std::{convert::Infallible, net::Ipv4Addr, time::Duration};
+
+use http::Method;
+use http_body_util::{Empty, StreamBody};
+use hyper::body::Frame;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::test_util::{policy, raw_config, slot};
+
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+/// A CRM is never reached by what these tests send.
+fn ingress() -> Ingress {
+    let mut a = raw_config("a");
+    a.slots.push(slot(2, "/path-a-2", "token-a-2"));
+    a.limits.max_body_bytes = 10;
+    let metrics = Metrics::new();
+    Ingress {
+        policy: policy(&[a, raw_config("b")]),
+        crm: Crm::new(metrics.clone(), TaskTracker::new()),
+        metrics,
+        readiness: Arc::default(),
+    }
+}
+
+fn post(path: &str, tokens: &[&str]) -> Request<Empty<Bytes>> {
+    let mut request = Request::post(path).body(Empty::new()).unwrap();
+    for token in tokens {
+        let value = HeaderValue::from_str(token).unwrap();
+        request.headers_mut().append(authenticate::TOKEN_HEADER, value);
+    }
+    request
+}
+
+fn counted(ingress: &Ingress, webhook: &str, outcome: &str) -> bool {
+    let series = format!("requests_total{{webhook=\"{webhook}\",slot=\"\",outcome=\"{outcome}\"}} 1\n");
+    ingress.metrics.encode().unwrap().contains(&series)
+}
+
+#[tokio::test]
+async fn each_refusal_is_counted_under_its_own_name() {
+    for (path, tokens, webhook, outcome, status) in [
+        ("/path", &["token-a"][..], "", "unknown_path", 404),
+        ("/path-a", &[], "crm/a", "token_missing", 401),
+        ("/path-a", &["token-a", "token-a"], "crm/a", "token_repeated", 401),
+        ("/path-a", &["token-b"], "crm/a", "token_wrong", 401),
+        ("/path-b", &["token-a"], "crm/b", "token_wrong", 401),
+        ("/path-a", &["token-a-2"], "crm/a", "token_wrong", 401),
+        ("/path-a-2", &["token-a"], "crm/a", "token_wrong", 401),
+    ] {
+        let ingress = ingress();
+        let response = ingress.answer(PEER, post(path, tokens)).await;
+        assert_eq!(response.status().as_u16(), status, "{path} {tokens:?}");
+        assert!(counted(&ingress, webhook, outcome), "{path} {tokens:?}");
+    }
+}
+
+#[test]
+fn a_token_is_accepted_for_the_slot_that_it_is_of() {
+    let ingress = ingress();
+    let policy = ingress.policy.load();
+    for (path, token, id) in [("/path-a", "token-a", 1), ("/path-a-2", "token-a-2", 2)] {
+        let request = post(path, &[token]);
+        let route = route::find(&policy, request.uri()).unwrap();
+        assert_eq!(authenticate::token(&route, request.headers()).unwrap(), id);
+    }
+}
+
+#[tokio::test]
+async fn a_known_path_tells_the_method_it_wants() {
+    let ingress = ingress();
+    let mut request = post("/path-b", &["token-b"]);
+    *request.method_mut() = Method::GET;
+    let response = ingress.answer(PEER, request).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.headers()[header::ALLOW], "POST");
+}
+
+#[tokio::test]
+async fn while_draining_every_answer_closes_its_connection() {
+    let ingress = ingress();
+    let response = ingress.answer(PEER, post("/", &[])).await;
+    assert!(!response.headers().contains_key(header::CONNECTION));
+    ingress.readiness.start_draining();
+    let response = ingress.answer(PEER, post("/", &[])).await;
+    assert_eq!(response.headers()[header::CONNECTION], "close");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_cut_off_at_the_deadline() {
+    let ingress = ingress();
+    let body = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = post("/path-a", &["token-a"]).map(|_| body);
+    let started = Instant::now();
+    let response = ingress.answer(PEER, request).await;
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(started.elapsed().as_secs(), 10);
+    assert!(started.elapsed() < Duration::from_secs(11));
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_cut_off_at_the_cap() {
+    let ingress = ingress();
+    let frames = ["12345", "67890", "1"].map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(part))));
+    let body = StreamBody::new(futures::stream::iter(frames));
+    let request = post("/path-a", &["token-a"]).map(|_| body);
+    let response = ingress.answer(PEER, request).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(response.headers()[header::CONNECTION], "close");
+}
+
+#[tokio::test]
+async fn a_length_beyond_any_number_is_too_large() {
+    let ingress = ingress();
+    let mut request = post("/path-a", &["token-a"]);
+    let length = HeaderValue::from_static("99999999999999999999999999");
+    request.headers_mut().insert(header::CONTENT_LENGTH, length);
+    let response = ingress.answer(PEER, request).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[test]
+fn no_refusal_answers_what_makes_telegram_drop_the_webhook_or_believe_us() {
+    use crate::delivery::DeliveryError;
+    for reject in [
+        Reject::UnknownPath,
+        Reject::MethodNotAllowed,
+        Reject::TokenMissing,
+        Reject::TokenRepeated,
+        Reject::TokenWrong,
+        Reject::BodyTooLarge,
+        Reject::BodyTimeout,
+        Reject::BodyIncomplete,
+        DeliveryError::Status(StatusCode::GONE).into(),
+        DeliveryError::Status(StatusCode::FOUND).into(),
+        DeliveryError::Timeout.into(),
+    ] {
+        let status = reject.status().as_u16();
+        assert!(status >= 400 && status != 410, "{reject:?} answers {status}");
+    }
+}

@@ -1,0 +1,145 @@
+use std::net::Ipv4Addr;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    time::Instant,
+};
+
+use super::*;
+use crate::test_util::{policy, raw_config};
+
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+struct Ok200;
+
+impl Handler for Ok200 {
+    async fn handle(&self, _: SocketAddr, _: Request<Incoming>) -> Response<Full<Bytes>> {
+        Response::new(Full::default())
+    }
+}
+
+/// The client's end of a connection that is served in memory.
+fn connection() -> DuplexStream {
+    let (ours, theirs) = duplex(MAX_BUFFER);
+    let shared = Shared {
+        tls: None,
+        handler: Ok200,
+        metrics: None,
+        stop: CancellationToken::new(),
+    };
+    tokio::spawn(async move { shared.http(ours, PEER).await });
+    theirs
+}
+
+async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Server<Ok200>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server {
+        listener,
+        tls,
+        handler: Ok200,
+        max_connections: 1,
+        metrics: Some(metrics.clone()),
+    };
+    (address, server)
+}
+
+/// Sends a request and reads the head of its answer, which is all of it.
+async fn ask<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> String {
+    io.write_all(REQUEST).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+async fn seconds_until_closed<IO: AsyncRead + Unpin>(mut io: IO) -> u64 {
+    let started = Instant::now();
+    let mut rest = Vec::new();
+    io.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
+    started.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_lives_longer_than_telegram_keeps_it() {
+    assert_eq!(seconds_until_closed(connection()).await, 75);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_between_requests_lives_longer_than_telegram_keeps_it() {
+    let mut connection = connection();
+    for _ in 0..3 {
+        assert!(ask(&mut connection).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        sleep(Duration::from_secs(61)).await;
+    }
+    assert_eq!(seconds_until_closed(connection).await, 75 - 61);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_trickles_is_cut_off() {
+    let mut connection = connection();
+    let started = Instant::now();
+    // a byte a second, as long as it is let
+    while connection.write_all(b"G").await.is_ok() {
+        sleep(Duration::from_secs(1)).await;
+        assert!(started.elapsed() < HEAD_TIMEOUT * 2);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let mut connection = connection();
+    let head = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(MAX_HEAD));
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.contains("content-length: 0\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_closed_and_counted_until_another_ends() {
+    let metrics = Metrics::new();
+    let (address, server) = server(None, &metrics).await;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server.run(stop.clone()));
+
+    let mut first = TcpStream::connect(address).await.unwrap();
+    ask(&mut first).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    assert_eq!(second.read(&mut [0]).await.unwrap(), 0);
+    assert!(
+        metrics
+            .encode()
+            .unwrap()
+            .contains("connections_ended_total{outcome=\"over_limit\"} 1\n")
+    );
+
+    drop(first);
+    while !metrics.encode().unwrap().contains("sidecar_connections 0\n") {
+        tokio::task::yield_now().await;
+    }
+    // the permit is given back in the same breath as the count
+    let mut third = TcpStream::connect(address).await.unwrap();
+    ask(&mut third).await;
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_shakes_hands_is_left() {
+    let metrics = Metrics::new();
+    let config = tls::server_config(policy(&[raw_config("a")])).unwrap();
+    let (address, server) = server(Some(TlsAcceptor::from(Arc::new(config))), &metrics).await;
+    tokio::spawn(server.run(CancellationToken::new()));
+    let silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(seconds_until_closed(silent).await, HANDSHAKE_TIMEOUT.as_secs());
+    let ended = metrics.encode().unwrap();
+    assert!(
+        ended.contains("connections_ended_total{outcome=\"handshake_timeout\"} 1\n"),
+        "{ended}"
+    );
+}

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion, pki_types::ServerName};
+use tokio::io::duplex;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::*;
+use crate::test_util::{policy, raw_config};
+
+fn names_of(policy: &CurrentPolicy, server_name: Option<&str>) -> Option<usize> {
+    let policy = policy.load();
+    let found = certificate(&policy, server_name)?;
+    policy
+        .webhooks()
+        .iter()
+        .position(|webhook| Arc::ptr_eq(&webhook.certificate, &found))
+}
+
+#[test]
+fn the_host_chooses_the_certificate_in_any_case() {
+    let policy = policy(&[raw_config("a"), raw_config("b")]);
+    assert_eq!(names_of(&policy, Some("a.example.com")), Some(0));
+    assert_eq!(names_of(&policy, Some("B.Example.COM")), Some(1));
+    assert_eq!(names_of(&policy, Some("c.example.com")), None);
+}
+
+#[test]
+fn without_a_name_there_is_a_certificate_only_if_there_is_no_choice() {
+    let one = policy(&[raw_config("a")]);
+    assert_eq!(names_of(&one, None), Some(0));
+    let two = policy(&[raw_config("a"), raw_config("b")]);
+    assert_eq!(names_of(&two, None), None);
+    let mut b = raw_config("b");
+    b.host = raw_config("a").host;
+    let same_host = policy(&[raw_config("a"), b]);
+    assert_eq!(names_of(&same_host, None), Some(0));
+}
+
+#[test]
+fn the_policy_is_what_the_documentation_says() {
+    let config = server_config(policy(&[raw_config("a")])).unwrap();
+    assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+    assert_eq!(config.send_tls13_tickets, 0);
+    assert!(!config.ticketer.enabled());
+    assert!(!config.session_storage.can_cache());
+    assert_eq!(config.max_early_data_size, 0);
+    for suite in &config.crypto_provider().cipher_suites {
+        let name = format!("{:?}", suite.suite());
+        let forward_secret = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");
+        let authenticated = name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305_");
+        assert!(forward_secret && authenticated, "{name}");
+    }
+}
+
+/// Shakes hands in memory and tells the version.
+async fn handshake(version: &'static SupportedProtocolVersion) -> Option<ProtocolVersion> {
+    let policy = policy(&[raw_config("a")]);
+    let mut roots = RootCertStore::empty();
+    let leaf = policy.load().webhooks()[0].certificate.cert[0].clone();
+    roots.add(leaf).unwrap();
+    let client = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(policy).unwrap()));
+    let connector = TlsConnector::from(Arc::new(client));
+    let (ours, theirs) = duplex(16 << 10);
+    let name = ServerName::try_from("a.example.com").unwrap();
+    let (server, client) = tokio::join!(acceptor.accept(ours), connector.connect(name, theirs));
+    client.unwrap();
+    server.unwrap().get_ref().1.protocol_version()
+}
+
+#[tokio::test]
+async fn versions_1_2_and_1_3_are_spoken() {
+    assert_eq!(handshake(&TLS12).await, Some(ProtocolVersion::TLSv1_2));
+    assert_eq!(handshake(&TLS13).await, Some(ProtocolVersion::TLSv1_3));
+}

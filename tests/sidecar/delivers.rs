@@ -1,0 +1,166 @@
+//! What the CRM gets, and what Telegram hears about it.
+
+use std::time::Duration;
+
+use telegram_webhook_sidecar_config::Limits;
+use tokio::time::timeout;
+
+use crate::{
+    client::Answer,
+    crm::{Crm, Reply},
+    fixture::{Fixture, PATH, TOKEN, TOKEN_HEADER, request},
+};
+
+fn assert_try_again(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("2"), "{answer:?}");
+    answer.assert_bare();
+}
+
+#[tokio::test]
+async fn the_crm_gets_the_bytes_unchanged_and_not_the_token() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    // a newline after the first comma as Telegram writes it, and bytes that are no UTF-8
+    let body = b"{\"update_id\":1,\n\"callback_query\":{\"data\":\"\xff\xfe\"}}";
+    let answer = fixture.ask(request(PATH, TOKEN, body)).await?;
+    assert_eq!(answer.status, 200);
+    answer.assert_bare();
+    let (head, received) = fixture.crm.received().await?;
+    assert_eq!(received, &body[..]);
+    assert_eq!(
+        (head.method.as_str(), head.uri.path()),
+        ("POST", "/webhooks/telegram")
+    );
+    let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    assert_eq!(header("content-type"), Some("application/json"));
+    assert_eq!(header("host"), Some(&*format!("127.0.0.1:{}", fixture.crm.port)));
+    assert_eq!(header("content-length"), Some(&*body.len().to_string()));
+    assert_eq!(header(TOKEN_HEADER), None);
+    assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chunked_body_arrives_whole() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    let answer = fixture
+        .ask(format!(
+            "POST {PATH} HTTP/1.1\r\nHost: h\r\n{TOKEN_HEADER}: {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             5\r\n{{\"upd\r\n9\r\nate_id\":1\r\n1\r\n}}\r\n0\r\n\r\n"
+        ))
+        .await?;
+    assert_eq!(answer.status, 200);
+    assert_eq!(fixture.crm.received().await?.1, "{\"update_id\":1}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_updates() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    let mut connection = fixture.connect().await?;
+    for id in 0..50 {
+        let body = format!("{{\"update_id\":{id}}}");
+        let answer = connection.ask(request(PATH, TOKEN, &body)).await?;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("connection"), None);
+        assert_eq!(fixture.crm.received().await?.1, body);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_2xx_of_the_crm_is_a_bare_200() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    for status in [200, 201, 202, 204] {
+        fixture.crm.reply_with(Reply {
+            status,
+            headers: vec![("content-type", "application/json"), ("set-cookie", "a=b")],
+            body: if status == 204 {
+                ""
+            } else {
+                "{\"method\":\"leaveChat\",\"chat_id\":1}"
+            },
+        });
+        let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
+        assert_eq!(answer.status, 200, "after {status}");
+        answer.assert_bare();
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn any_other_answer_of_the_crm_means_try_again() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    // one connection: none of these costs Telegram its connection
+    let mut connection = fixture.connect().await?;
+    for status in [301, 302, 304, 400, 401, 404, 410, 429, 500, 503] {
+        fixture.crm.reply_with(Reply {
+            status,
+            headers: vec![
+                ("location", "https://elsewhere.example.com/"),
+                ("retry-after", "3600"),
+            ],
+            body: if status == 304 {
+                ""
+            } else {
+                "what the CRM has to say"
+            },
+        });
+        let answer = connection.ask(request(PATH, TOKEN, "{}")).await?;
+        assert_try_again(&answer);
+    }
+    let series =
+        "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"crm_status\"}";
+    assert_eq!(fixture.metric(series).await?, 10);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crm_that_is_down_means_try_again() -> anyhow::Result<()> {
+    let port = Crm::absent().await?;
+    let fixture = Fixture::start_with(|config| config.upstream.port = port).await?;
+    let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
+    assert_try_again(&answer);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crm_that_is_slow_means_try_again() -> anyhow::Result<()> {
+    let fixture = Fixture::start_with(|config| {
+        config.limits = Limits {
+            upstream_timeout_seconds: 1,
+            ..Limits::default()
+        };
+    })
+    .await?;
+    fixture.crm.hold(true);
+    let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
+    assert_try_again(&answer);
+    fixture.crm.hold(false);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_crm_finishes_an_update_whose_sender_has_gone() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    fixture.crm.hold(true);
+    let mut connection = fixture.connect().await?;
+    connection.send(request(PATH, TOKEN, "{\"update_id\":7}")).await?;
+    assert_eq!(fixture.crm.received().await?.1, "{\"update_id\":7}");
+    drop(connection);
+    let ended = "telegram_webhook_sidecar_requests_in_flight";
+    timeout(Duration::from_secs(10), async {
+        while fixture.metric(ended).await? > 0 {}
+        anyhow::Ok(())
+    })
+    .await??;
+    fixture.crm.hold(false);
+    let delivered = "telegram_webhook_sidecar_upstream_duration_seconds_count{webhook=\"crm/support\",outcome=\"delivered\"}";
+    timeout(Duration::from_secs(10), async {
+        while fixture.metric(delivered).await? == 0 {}
+        anyhow::Ok(())
+    })
+    .await??;
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! Builds OCI images without a container engine: binaries, the shared libraries they need, CA certificates, a user.
+//!
+//! The same input gives the same bytes: entries are sorted, times are zero. Layout: the OCI image layout specification, in a
+//! tar archive, which containerd imports.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{command, paths::text};
+
+/// Debian's bundle of trusted certificates, from its package ca-certificates.
+pub const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// User and group of every image.
+const USER: u32 = 65532;
+const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
+const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
+
+/// The files of an image, by path without a leading slash.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    content: Vec<u8>,
+    mode: u32,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Layout {
+    /// An image that knows its user, and has an empty /tmp.
+    pub fn new() -> Self {
+        Self {
+            files: BTreeMap::new(),
+        }
+        .with_file("etc/passwd", PASSWD, 0o644)
+        .with_file("etc/group", GROUP, 0o644)
+    }
+
+    fn with_file(mut self, path: &str, content: impl Into<Vec<u8>>, mode: u32) -> Self {
+        self.files.insert(
+            path.to_owned(),
+            File {
+                content: content.into(),
+                mode,
+            },
+        );
+        self
+    }
+
+    fn with_file_of_machine(self, path: &str, source: &Path, mode: u32) -> Result<Self> {
+        let content = fs::read(source).with_context(|| format!("{} can't be read", source.display()))?;
+        Ok(self.with_file(path.trim_start_matches('/'), content, mode))
+    }
+
+    /// Adds the machine's bundle of CA certificates.
+    pub fn with_ca_certificates(self) -> Result<Self> {
+        self.with_file_of_machine(CA_CERTIFICATES, Path::new(CA_CERTIFICATES), 0o644)
+    }
+
+    /// Adds `binary` as `/<name>`, and the shared libraries it needs where its loader looks for them.
+    pub async fn with_binary(self, name: &str, binary: &Path) -> Result<Self> {
+        let mut layout = self.with_file_of_machine(name, binary, 0o755)?;
+        for library in shared_libraries(binary).await? {
+            layout = layout.with_file_of_machine(text(&library)?, &library, 0o755)?;
+        }
+        Ok(layout)
+    }
+
+    /// One uncompressed layer: every folder before what is in it.
+    fn layer(&self) -> Result<Vec<u8>> {
+        let mut folders = BTreeMap::from([("tmp/".to_owned(), 0o1777)]);
+        for path in self.files.keys() {
+            for parent in Path::new(path)
+                .ancestors()
+                .skip(1)
+                .filter(|parent| !parent.as_os_str().is_empty())
+            {
+                folders.insert(format!("{}/", text(parent)?), 0o755);
+            }
+        }
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, mode) in &folders {
+            append(&mut archive, path, &[], *mode, tar::EntryType::Directory)?;
+        }
+        for (path, file) in &self.files {
+            append(
+                &mut archive,
+                path,
+                &file.content,
+                file.mode,
+                tar::EntryType::Regular,
+            )?;
+        }
+        Ok(archive.into_inner()?)
+    }
+}
+
+/// What the loader says `binary` needs, with the loader itself; nothing for a static binary.
+async fn shared_libraries(binary: &Path) -> Result<Vec<PathBuf>> {
+    match command::run("ldd", &[text(binary)?]).await {
+        Ok(listing) => parse_ldd(&listing),
+        Err(error) if format!("{error:#}").contains("not a dynamic executable") => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lines are `name => /path (address)`, `/path (address)` for the loader, `name (address)` for the kernel's own.
+fn parse_ldd(listing: &str) -> Result<Vec<PathBuf>> {
+    let mut libraries = Vec::new();
+    for line in listing.lines() {
+        anyhow::ensure!(
+            !line.contains("not found"),
+            "a shared library is missing: {}",
+            line.trim()
+        );
+        libraries.extend(
+            line.split_whitespace()
+                .find(|word| word.starts_with('/'))
+                .map(PathBuf::from),
+        );
+    }
+    Ok(libraries)
+}
+
+/// An image in an archive, ready to be imported.
+#[derive(Clone)]
+pub struct Image {
+    name: String,
+    archive: Vec<u8>,
+    digest: String,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "Image({} {}, {} bytes)",
+            self.name,
+            self.digest,
+            self.archive.len()
+        )
+    }
+}
+
+impl Image {
+    /// An image called `name`, such as `localhost/sample-crm:test`, that runs `entrypoint` as a user without rights.
+    pub fn new(name: &str, layout: Layout, entrypoint: &[&str]) -> Result<Self> {
+        let layer = Blob::new(layout.layer()?);
+        drop(layout); // a binary may be large
+        let config = Blob::of_json(&json!({
+            "architecture": architecture(),
+            "os": "linux",
+            "config": {"User": format!("{USER}:{USER}"), "Entrypoint": entrypoint, "WorkingDir": "/"},
+            "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+        }));
+        let manifest = Blob::of_json(&json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config.descriptor("config.v1+json"),
+            "layers": [layer.descriptor("layer.v1.tar")],
+        }));
+        let mut described = manifest.descriptor("manifest.v1+json");
+        described["annotations"] = json!({"io.containerd.image.name": name});
+        let index = Blob::of_json(&json!({"schemaVersion": 2, "manifests": [described]}));
+
+        let size = layer.content.len() + config.content.len() + manifest.content.len() + 16 * 1024;
+        let mut archive = tar::Builder::new(Vec::with_capacity(size));
+        append(
+            &mut archive,
+            "oci-layout",
+            br#"{"imageLayoutVersion":"1.0.0"}"#,
+            0o644,
+            tar::EntryType::Regular,
+        )?;
+        append(
+            &mut archive,
+            "index.json",
+            &index.content,
+            0o644,
+            tar::EntryType::Regular,
+        )?;
+        let mut blobs = [&layer, &config, &manifest];
+        blobs.sort_by_key(|blob| &blob.digest);
+        for blob in blobs {
+            let path = format!("blobs/{}", blob.digest.replace(':', "/"));
+            append(&mut archive, &path, &blob.content, 0o644, tar::EntryType::Regular)?;
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            archive: archive.into_inner()?,
+            digest: manifest.digest,
+        })
+    }
+
+    /// Its name with its tag.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The digest of its manifest.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Writes the archive.
+    pub fn write_to(&self, path: &Path) -> Result<()> {
+        let mut file = fs::File::create(path)?;
+        file.write_all(&self.archive)
+            .with_context(|| format!("{} can't be written", path.display()))
+    }
+}
+
+/// A part of an image, addressed by its digest.
+struct Blob {
+    content: Vec<u8>,
+    digest: String,
+}
+
+impl Blob {
+    fn new(content: Vec<u8>) -> Self {
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&content)));
+        Self { content, digest }
+    }
+
+    fn of_json(value: &Value) -> Self {
+        Self::new(value.to_string().into_bytes())
+    }
+
+    fn descriptor(&self, media_type: &str) -> Value {
+        json!({
+            "mediaType": format!("application/vnd.oci.image.{media_type}"),
+            "digest": self.digest,
+            "size": self.content.len(),
+        })
+    }
+}
+
+/// The architecture's name in Go, which the specification asks for.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn append(
+    archive: &mut tar::Builder<Vec<u8>>,
+    path: &str,
+    content: &[u8],
+    mode: u32,
+    kind: tar::EntryType,
+) -> Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(u64::try_from(content.len())?);
+    archive.append_data(&mut header, path, content)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The images of this workspace, and how an image gets into a cluster.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use tokio::process::Command;
+
+use super::{
+    Progress, command,
+    image::{Image, Layout},
+    paths::{Paths, text},
+};
+
+/// The operator's image.
+pub const OPERATOR: &str = "localhost/telegram-webhook-operator:test";
+/// The sidecar's image.
+pub const SIDECAR: &str = "localhost/telegram-webhook-sidecar:test";
+/// The simulator of Telegram and the sample CRM; a pod chooses by its command.
+pub const TEST_TOOLS: &str = "localhost/telegram-webhook-test-tools:test";
+
+/// Each image with the binaries it holds, of which the first is its entrypoint.
+const CONTENTS: [(&str, &[&str]); 3] = [
+    (OPERATOR, &["telegram-webhook-operator"]),
+    (SIDECAR, &["telegram-webhook-sidecar"]),
+    (TEST_TOOLS, &["telegram-simulator", "sample-crm"]),
+];
+
+/// Builds the workspace's binaries and makes its three images.
+pub async fn of_workspace(progress: Progress<'_>) -> Result<Vec<Image>> {
+    let paths = Paths::new()?;
+    progress("building the workspace's binaries");
+    let folder = build_binaries(&paths).await?;
+    let mut images = Vec::new();
+    for (name, binaries) in CONTENTS {
+        let mut layout = Layout::new().with_ca_certificates()?;
+        for binary in binaries {
+            layout = layout.with_binary(binary, &folder.join(binary)).await?;
+        }
+        let entrypoint = format!("/{}", binaries.first().context("an image needs a binary")?);
+        images.push(Image::new(name, layout, &[&entrypoint])?);
+    }
+    Ok(images)
+}
+
+async fn build_binaries(paths: &Paths) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--quiet"])
+        .current_dir(&paths.workspace)
+        .env("CARGO_TARGET_DIR", &paths.target);
+    for binary in CONTENTS.iter().flat_map(|(_, binaries)| binaries.iter()) {
+        build.args(["--bin", binary]);
+    }
+    command::output_of(&mut build).await?;
+    Ok(paths.target.join("debug"))
+}
+
+/// Puts `image` into the cluster's containerd, unless it is there.
+pub async fn import(paths: &Paths, image: &Image) -> Result<()> {
+    let socket = paths.containerd_socket();
+    let ctr = ["--address", text(&socket)?, "--namespace", "k8s.io", "images"];
+    let filter = format!("name=={}", image.name());
+    let present = command::run("ctr", &[&ctr[..], &["list", &filter]].concat()).await?;
+    if present.contains(image.digest()) {
+        return Ok(());
+    }
+    let archive = paths
+        .state
+        .join(format!("image-{}.tar", image.digest().replace(':', "-")));
+    image.write_to(&archive)?;
+    let imported = command::run("ctr", &[&ctr[..], &["import", text(&archive)?]].concat()).await;
+    std::fs::remove_file(&archive)?;
+    imported.with_context(|| format!("{image:?} can't be loaded"))?;
+    Ok(())
+}

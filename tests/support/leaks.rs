@@ -1,0 +1,143 @@
+//! Searches everything that a run has written and that somebody may read (logs, events, statuses, metrics) for secrets.
+
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ListParams, LogParams},
+};
+use telegram_webhook_crds::{ADMIN_PORT, SIDECAR_CONTAINER, TelegramWebhook};
+
+use crate::pod_http;
+
+/// Every secret that this process has made or seen, with a name to report it by.
+static SECRETS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// Remembers a secret to search for. The whole and, because it may be cut, its first and its second half.
+pub fn remember(name: &str, secret: &str) {
+    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (first, second) = secret.split_at(secret.len() / 2);
+    for (part, text) in [
+        ("", secret),
+        ("first half of ", first),
+        ("second half of ", second),
+    ] {
+        // a shorter piece would be found by chance
+        if text.len() >= 12 {
+            secrets.push((format!("{part}{name}"), text.to_owned()));
+        }
+    }
+}
+
+/// What a search looked at, and the secrets it found.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// Texts looked at: what they are and how long.
+    pub searched: Vec<(String, usize)>,
+    /// `secret in text`, never the secret itself.
+    pub found: Vec<String>,
+}
+
+impl Search {
+    /// Looks for every remembered secret in `text`.
+    pub fn look_at(&mut self, what: &str, text: &str) {
+        let secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+        self.found.extend(
+            secrets
+                .iter()
+                .filter(|(_, secret)| text.contains(secret))
+                .map(|(name, _)| format!("{name} in {what}")),
+        );
+        self.searched.push((what.to_owned(), text.len()));
+    }
+
+    /// Looks at the operator: logs and metrics of its pods, events of its namespace.
+    pub async fn operator(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        for pod in pods.list(&ListParams::default()).await? {
+            self.logs(&pods, &pod).await?;
+            if pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
+                && pod.metadata.deletion_timestamp.is_none()
+            {
+                let name = pod.name_any();
+                let metrics = pod_http::get_pod(client, namespace, &name, 8080, "/metrics").await?;
+                self.look_at(&format!("metrics of {name}"), &metrics);
+            }
+        }
+        self.events(client, namespace).await
+    }
+
+    /// Looks at a namespace of a scenario: statuses of its resources, events, logs of every sidecar, metrics and `/config`.
+    pub async fn scenario(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
+        for webhook in Api::<TelegramWebhook>::namespaced(client.clone(), namespace)
+            .list(&ListParams::default())
+            .await?
+        {
+            self.look_at(
+                &format!("status of {}", webhook.name_any()),
+                &serde_json::to_string(&webhook.status)?,
+            );
+        }
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        for pod in pods.list(&ListParams::default()).await? {
+            let injected = pod
+                .spec
+                .iter()
+                .flat_map(|spec| spec.init_containers.iter().flatten());
+            if !injected
+                .into_iter()
+                .any(|container| container.name == SIDECAR_CONTAINER)
+            {
+                continue;
+            }
+            self.look_at(
+                &format!("status of {}", pod.name_any()),
+                &serde_json::to_string(&pod.status)?,
+            );
+            self.logs(&pods, &pod).await?;
+            if pod.metadata.deletion_timestamp.is_none() {
+                for path in ["/metrics", "/config"] {
+                    let name = pod.name_any();
+                    let text = pod_http::get_pod(client, namespace, &name, ADMIN_PORT, path).await?;
+                    self.look_at(&format!("{path} of {name}"), &text);
+                }
+            }
+        }
+        self.events(client, namespace).await
+    }
+
+    async fn logs(&mut self, pods: &Api<Pod>, pod: &Pod) -> anyhow::Result<()> {
+        let name = pod.name_any();
+        let spec = pod.spec.as_ref();
+        let ours = spec
+            .into_iter()
+            .flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+        for container in ours.filter(|container| container.name.starts_with("telegram-webhook-")) {
+            for previous in [false, true] {
+                let params = LogParams {
+                    container: Some(container.name.clone()),
+                    previous,
+                    ..LogParams::default()
+                };
+                match pods.logs(&name, &params).await {
+                    Ok(text) => self.look_at(&format!("log of {name}/{}", container.name), &text),
+                    // there is no previous container, or the pod has just gone
+                    Err(kube::Error::Api(status)) if previous || status.code == 404 => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn events(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
+        for event in Api::<Event>::namespaced(client.clone(), namespace)
+            .list(&ListParams::default())
+            .await?
+        {
+            self.look_at("an event", &serde_json::to_string(&event)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The real sidecar binary as a child process, with a configuration folder that behaves like the kubelet's and certificates
+//! of an authority of our own.
+
+mod certificate;
+mod folder;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::{OnceCell, watch},
+    time::timeout,
+};
+
+pub use self::{
+    certificate::{Authority, Certificate},
+    folder::ConfigFolder,
+};
+
+/// Far beyond what anything here takes: reached only when something is broken.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Short enough for a test to wait for, long enough for requests that do end.
+const SHUTDOWN_DEADLINE_SECONDS: &str = "3";
+
+/// A running sidecar; ends with the value.
+pub struct Sidecar {
+    child: Child,
+    lines: watch::Receiver<Vec<String>>,
+    pub webhook_address: SocketAddr,
+    pub admin_address: SocketAddr,
+}
+
+/// How a sidecar that did not start ended.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub lines: Vec<String>,
+}
+
+/// Path of the binary, built at the first call.
+pub async fn binary() -> anyhow::Result<&'static Path> {
+    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
+    let path = BINARY.get_or_try_init(build).await?;
+    Ok(path)
+}
+
+/// Builds the binary with the cargo that runs the tests, so that they never see an old one.
+async fn build() -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--message-format", "json-render-diagnostics"])
+        .args([
+            "--package",
+            "telegram-webhook-sidecar",
+            "--bin",
+            "telegram-webhook-sidecar",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .context("run cargo")?;
+    ensure!(output.status.success(), "cargo build: {}", output.status);
+    for line in output.stdout.split(|byte| *byte == b'\n') {
+        let message: Value = serde_json::from_slice(line).unwrap_or_default();
+        if let Some(path) = message.get("executable").and_then(Value::as_str) {
+            return Ok(path.into());
+        }
+    }
+    bail!("cargo build named no executable")
+}
+
+// === impl Sidecar ===
+
+impl Sidecar {
+    /// Starts with the folder's configuration and waits until it listens.
+    pub async fn start(folder: &ConfigFolder) -> anyhow::Result<Self> {
+        Self::start_at(folder.path()).await
+    }
+
+    /// The same with any folder.
+    pub async fn start_at(config: &Path) -> anyhow::Result<Self> {
+        let (mut child, lines) = spawn(config).await?;
+        let listening = match wait_for_line(lines.clone(), 0, "listening").await {
+            Ok(line) => line,
+            Err(error) => {
+                let status = child.try_wait();
+                bail!("{error:#}; status {status:?}; log {:#?}", *lines.borrow());
+            }
+        };
+        let address = |field: &str| -> anyhow::Result<SocketAddr> {
+            let line: Value = serde_json::from_str(&listening)?;
+            let address = line.pointer(field).and_then(Value::as_str);
+            Ok(address.context("no address in the log")?.parse()?)
+        };
+        Ok(Self {
+            webhook_address: address("/fields/webhook_address")?,
+            admin_address: address("/fields/admin_address")?,
+            child,
+            lines,
+        })
+    }
+
+    /// Starts with a folder that it is expected to refuse and waits for its end.
+    pub async fn start_in_vain(dir: &Path) -> anyhow::Result<Ended> {
+        let (mut child, lines) = spawn(dir).await?;
+        let status = timeout(DEADLINE, child.wait()).await.context("it goes on")??;
+        let mut all = lines;
+        // the sender is gone when both outputs are read to their end
+        while all.changed().await.is_ok() {}
+        let lines = all.borrow().clone();
+        Ok(Ended { status, lines })
+    }
+
+    /// All that it has written so far.
+    pub fn log(&self) -> Vec<String> {
+        self.lines.borrow().clone()
+    }
+
+    /// Waits for a log line with this message, among those after the first `skip` lines.
+    pub async fn logged(&self, skip: usize, message: &str) -> anyhow::Result<String> {
+        wait_for_line(self.lines.clone(), skip, message).await
+    }
+
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = self.child.id().context("it has ended already")?;
+        let pid = Pid::from_raw(i32::try_from(id)?).context("no process has the id 0")?;
+        kill_process(pid, signal).context("send a signal")
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self) -> anyhow::Result<ExitStatus> {
+        let status = timeout(DEADLINE, self.child.wait()).await.context("it goes on")?;
+        Ok(status?)
+    }
+}
+
+async fn spawn(config: &Path) -> anyhow::Result<(Child, watch::Receiver<Vec<String>>)> {
+    let mut child = Command::new(binary().await?)
+        .args(["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--shutdown-deadline-seconds", SHUTDOWN_DEADLINE_SECONDS])
+        .args(["--poll-interval-ms", "20", "--config-dir"])
+        .arg(config)
+        // all there is to log: the tests search it for secrets
+        .env("RUST_LOG", "trace")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("start the sidecar")?;
+    let (lines, receiver) = watch::channel(Vec::new());
+    follow(child.stdout.take().context("no standard output")?, lines.clone());
+    follow(child.stderr.take().context("no standard error")?, lines);
+    Ok((child, receiver))
+}
+
+fn follow(output: impl AsyncRead + Unpin + Send + 'static, lines: watch::Sender<Vec<String>>) {
+    let mut reader = BufReader::new(output).lines();
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = reader.next_line().await {
+            lines.send_modify(|lines| lines.push(line));
+        }
+    });
+}
+
+async fn wait_for_line(
+    mut lines: watch::Receiver<Vec<String>>,
+    skip: usize,
+    wanted: &str,
+) -> anyhow::Result<String> {
+    let find = |lines: &Vec<String>| {
+        lines
+            .iter()
+            .skip(skip)
+            .find(|line| message(line) == wanted)
+            .cloned()
+    };
+    let lines = timeout(DEADLINE, lines.wait_for(|lines| find(lines).is_some()))
+        .await
+        .with_context(|| format!("no log line {wanted:?}"))?
+        .with_context(|| format!("the log ended without {wanted:?}"))?;
+    find(&lines).context("the line is gone")
+}
+
+/// Message of a JSON log line, empty for any other line.
+fn message(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    let message = line.pointer("/fields/message").and_then(Value::as_str);
+    message.unwrap_or_default().to_owned()
+}
