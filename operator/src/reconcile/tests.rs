@@ -254,6 +254,42 @@ async fn a_mistake_is_told_and_the_working_webhook_is_not_touched() {
 }
 
 #[tokio::test]
+async fn a_rejected_token_changes_nothing_and_is_told() {
+    let world = World::new().await;
+    world.register().await;
+    let token = fixtures::TOKEN.replace("123456", "654321");
+    world.cluster.put(TOKEN_SECRET, &fixtures::token_secret(&token));
+    world.telegram.state().get_me = Some(Err(crate::telegram::ApiError::Unauthorized));
+    world.cluster.writes();
+    world.telegram.calls();
+    for _ in 0..3 {
+        assert!(matches!(world.pass().await, Err(Error::Register(_))));
+    }
+    assert_eq!(world.condition("TokenValid"), condition("False", "TokenRejected"));
+    assert_eq!(world.condition("Stalled"), condition("True", "TokenRejected"));
+    assert_eq!(world.telegram.calls(), ["getMe"]);
+    let writes = world.cluster.writes();
+    assert_eq!(writes.iter().filter(|write| write.contains("/status")).count(), 1);
+    assert!(
+        !writes.iter().any(|write| write.contains("/secrets")),
+        "{writes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_silent_telegram_keeps_no_children_from_being_made() {
+    let world = World::new().await;
+    world.telegram.state().get_me = Some(Err(crate::telegram::ApiError::Timeout));
+    world.pass().await.unwrap();
+    assert!(matches!(world.pass().await, Err(Error::Register(_))));
+    assert!(world.cluster.get(CHILD_SECRET).is_some());
+    assert_eq!(
+        world.condition("Reconciling"),
+        condition("True", "BotApiUnavailable")
+    );
+}
+
+#[tokio::test]
 async fn suspended_means_that_nothing_is_touched() {
     let world = World::with(&[("spec:", "spec:\n  suspend: true")]).await;
     world.pass().await.unwrap();

@@ -70,13 +70,12 @@ impl Passes {
     ) -> Result<Outcome, Error> {
         let telegram = Telegram {
             api,
-            ledger: &self.ledger,
             memory: &self.memory,
             uid: "uid",
         };
         let bot = bot();
         telegram.identify(&bot).await?;
-        telegram.ensure(&bot, wanted, accepted).await
+        telegram.ensure(&self.ledger, &bot, wanted, accepted).await
     }
 }
 

@@ -28,7 +28,7 @@ fn found() -> Found {
     Found {
         token: Some(token_secret(TOKEN)),
         tls: Some(tls_secret(&certificate("hooks.example.com", -1..30))),
-        addresses: addresses(&["93.184.215.14"]),
+        addresses: Some(addresses(&["93.184.215.14"])),
         ..Found::default()
     }
 }
@@ -37,9 +37,16 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
+/// With what is told only once the children are made.
+fn judge(webhook: &TelegramWebhook, found: &Found) -> Result<ValidatedWebhook, Invalid> {
+    let valid = validate(webhook, found, &settings(), now())?;
+    valid.check_obstacles()?;
+    Ok(valid)
+}
+
 /// The only mistake.
 fn mistake(webhook: &TelegramWebhook, found: &Found) -> Mistake {
-    let Invalid(mistakes) = validate(webhook, found, &settings(), now()).unwrap_err();
+    let Invalid(mistakes) = judge(webhook, found).unwrap_err();
     assert_eq!(mistakes.len(), 1, "{mistakes:?}");
     mistakes.into_iter().next().unwrap()
 }
@@ -53,7 +60,7 @@ fn assert_mistake(mistake: &Mistake, reason: Reason, field: &str, fix: &str) {
 
 #[test]
 fn a_resource_as_in_the_documentation_is_accepted_with_its_defaults() {
-    let valid = validate(&webhook(), &found(), &settings(), now()).unwrap();
+    let valid = judge(&webhook(), &found()).unwrap();
     assert_eq!(
         (valid.namespace.as_str(), valid.name.as_str()),
         ("crm", "support")
@@ -107,7 +114,7 @@ fn mistakes_in_the_token_settle_token_valid() {
 #[test]
 fn a_newline_behind_the_token_is_forgiven() {
     let token = Some(token_secret(&format!("{TOKEN}\n")));
-    let valid = validate(&webhook(), &Found { token, ..found() }, &settings(), now()).unwrap();
+    let valid = judge(&webhook(), &Found { token, ..found() }).unwrap();
     assert_eq!(valid.bot.token.expose(), TOKEN);
 }
 
@@ -173,7 +180,7 @@ fn a_host_must_have_a_public_ipv4_address() {
     ];
     for (texts, reason, fix) in cases {
         let found = Found {
-            addresses: addresses(texts),
+            addresses: Some(addresses(texts)),
             ..found()
         };
         assert_mistake(
@@ -196,10 +203,10 @@ fn addresses_beside_a_reserved_range_are_public() {
         "223.255.255.255",
     ] {
         let found = Found {
-            addresses: addresses(&[text, "2001:db8::1"]),
+            addresses: Some(addresses(&[text, "2001:db8::1"])),
             ..found()
         };
-        assert!(validate(&webhook(), &found, &settings(), now()).is_ok(), "{text}");
+        assert!(judge(&webhook(), &found).is_ok(), "{text}");
     }
 }
 
@@ -210,10 +217,10 @@ fn a_self_hosted_server_may_deliver_to_private_addresses() {
         &format!("{{tokenSecretRef: {{name: support-bot}}, apiServer: \"{LOCAL}\"}}"),
     )]);
     let found = Found {
-        addresses: addresses(&["10.96.0.10"]),
+        addresses: Some(addresses(&["10.96.0.10"])),
         ..found()
     };
-    let valid = validate(&webhook, &found, &settings(), now()).unwrap();
+    let valid = judge(&webhook, &found).unwrap();
     assert_eq!(valid.bot.server, LOCAL);
 }
 
@@ -226,10 +233,10 @@ fn a_fixed_address_replaces_the_look_up() {
         )])
     };
     let unresolved = Found {
-        addresses: vec![],
+        addresses: None,
         ..found()
     };
-    let valid = validate(&with("93.184.215.14"), &unresolved, &settings(), now()).unwrap();
+    let valid = judge(&with("93.184.215.14"), &unresolved).unwrap();
     assert_eq!(valid.ip_address.unwrap().to_string(), "93.184.215.14");
     let field = "spec.endpoint.ipAddress";
     assert_mistake(
@@ -303,7 +310,7 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
 #[test]
 fn a_wildcard_certificate_covers_the_host() {
     let tls = Some(tls_secret(&certificate("*.example.com", -1..30)));
-    assert!(validate(&webhook(), &Found { tls, ..found() }, &settings(), now()).is_ok());
+    assert!(judge(&webhook(), &Found { tls, ..found() }).is_ok());
 }
 
 #[test]
@@ -326,7 +333,7 @@ fn of_two_resources_for_one_bot_the_younger_is_told_of_the_older() {
         elders: vec![elder(7)],
         ..found()
     };
-    assert!(validate(&webhook(), &another, &settings(), now()).is_ok());
+    assert!(judge(&webhook(), &another).is_ok());
 }
 
 #[test]
@@ -336,7 +343,7 @@ fn an_object_of_somebody_else_with_a_childs_name_is_not_overwritten() {
         child_secret,
         ..found()
     };
-    let Invalid(mistakes) = validate(&webhook(), &found, &settings(), now()).unwrap_err();
+    let Invalid(mistakes) = judge(&webhook(), &found).unwrap_err();
     assert_mistake(
         &mistakes[0],
         Reason::ChildNotOurs,
@@ -367,16 +374,16 @@ fn our_own_secret_made_unreadable_is_named_and_not_replaced() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_and_a_lasting_one_gives_the_reason() {
+fn all_mistakes_are_told_at_once_and_the_first_gives_the_reason() {
     let found = Found {
         token: None,
         tls: Some(tls_secret(&certificate("other.example.com", -1..30))),
-        addresses: vec![],
+        addresses: Some(vec![]),
         ..found()
     };
-    let invalid = validate(&webhook(), &found, &settings(), now()).unwrap_err();
+    let invalid = judge(&webhook(), &found).unwrap_err();
     assert_eq!(invalid.0.len(), 3);
-    assert_eq!(invalid.reason(), Reason::CertificateNameMismatch);
+    assert_eq!(invalid.reason(), Reason::TokenSecretNotFound);
     let text = invalid.to_string();
     for field in [
         "spec.bot.tokenSecretRef",
@@ -384,5 +391,35 @@ fn all_mistakes_are_told_at_once_and_a_lasting_one_gives_the_reason() {
         "spec.endpoint.tls.secretRef",
     ] {
         assert!(text.contains(field), "{text}");
+    }
+}
+
+/// Our own Secret, with or without a webhook that Telegram accepted.
+fn child_secret(accepted: bool) -> Secret {
+    let prepared = crate::reconcile::build::build(
+        &judge(&webhook(), &found()).unwrap(),
+        crate::reconcile::stored::Material::draw().unwrap(),
+    );
+    if accepted {
+        crate::reconcile::build::with_accepted(prepared.secret, &prepared.wanted)
+    } else {
+        prepared.secret
+    }
+}
+
+#[test]
+fn a_mistake_in_the_address_stops_everything_only_once_a_webhook_works() {
+    for accepted in [false, true] {
+        let found = Found {
+            child_secret: Some(child_secret(accepted)),
+            addresses: Some(vec![]),
+            ..found()
+        };
+        // the children can be made: the name may be waiting for the Service's address
+        let children = validate(&webhook(), &found, &settings(), now());
+        assert_eq!(children.is_err(), accepted);
+        // but Telegram isn't told
+        let invalid = judge(&webhook(), &found).unwrap_err();
+        assert_eq!(invalid.reason(), Reason::HostNotResolved);
     }
 }
