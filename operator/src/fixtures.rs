@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
+use rcgen::{CertificateParams, KeyPair};
 use telegram_webhook_crds::TelegramWebhook;
+use time::{Duration, OffsetDateTime};
+
+pub mod cluster;
+pub mod telegram;
 
 /// Of bot 123456. Not a real one.
 pub const TOKEN: &str = "123456:ABCdefGHIjklMNOpqrSTUvwxYZ012345678";
@@ -27,6 +32,13 @@ spec:
     host: hooks.example.com
     tls: {secretRef: {name: hooks-tls}}
 ";
+
+/// What `main` does first. Every test that speaks HTTP needs it, and whichever comes first does it.
+pub fn install_crypto() {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
+}
 
 /// A resource as in the documentation.
 pub fn webhook() -> TelegramWebhook {
@@ -63,4 +75,22 @@ pub fn token_secret(token: &str) -> Secret {
         "true".to_owned(),
     )]));
     secret
+}
+
+/// A chain of one for `name`, valid for `days` around `now`, and its key.
+pub fn certificate(name: &str, now: i64, days: std::ops::Range<i64>) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let now = OffsetDateTime::from_unix_timestamp(now).unwrap();
+    params.not_before = now + Duration::days(days.start);
+    params.not_after = now + Duration::days(days.end);
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+/// The Secret that the resource's certificate is in.
+pub fn tls_secret((chain, key): &(String, String)) -> Secret {
+    secret(
+        "hooks-tls",
+        &[("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())],
+    )
 }

@@ -1,6 +1,7 @@
 //! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> build -> apply -> register -> status.
 //! Each step is a file of the same name; the first, the fourth and the last use the Kubernetes API, the fifth the Bot API, and
-//! the others are pure. The status is written whatever the outcome, and nothing is written when nothing changes.
+//! the others are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake stops
+//! the pass before anything of a webhook that works is changed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +37,7 @@ use self::{
     delivery::assess,
     dereference::dereference,
     memory::Memory,
-    register::{Outcome, Telegram, register, whole_second},
+    register::{Outcome, Telegram, identify, register, whole_second},
     status::{Reason, Report, compute},
     stored::Material,
     validate::validate,
@@ -127,6 +128,16 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
         .map_err(Error::Dereference)?;
     // pure
     let valid = validate(webhook, &found, &context.settings, Timestamp::now()).map_err(Error::Validate)?;
+    // Bot API, reads only
+    let telegram = Telegram {
+        api: context.bots.as_ref(),
+        memory: &context.memory,
+        uid: &webhook.uid().unwrap_or_default(),
+    };
+    let identity = identify(&telegram, &valid, report)
+        .await
+        .map_err(Error::Register)?;
+    // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?);
     // Kubernetes API, writes what differs
     let applied = apply(&context.client, prepared, &found)
@@ -134,18 +145,13 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
         .map_err(Error::Apply)?;
     // pure
     let delivery = assess(&found.pods, &applied.digest, report);
+    valid.check_obstacles().map_err(Error::Validate)?;
     // Bot API
     let ledger = SecretLedger {
         client: context.client.clone(),
         secret: &applied.secret,
     };
-    let telegram = Telegram {
-        api: context.bots.as_ref(),
-        ledger: &ledger,
-        memory: &context.memory,
-        uid: &webhook.uid().unwrap_or_default(),
-    };
-    let outcome = register(&telegram, &valid, &applied, delivery, report)
+    let outcome = register(&telegram, &ledger, &valid, &applied, (identity, delivery), report)
         .await
         .map_err(Error::Register)?;
     Ok(Progress::Done(outcome))
@@ -266,3 +272,6 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,8 +41,8 @@ pub struct Found {
     pub child_service: Option<Service>,
     /// Older resources with the same API server whose bot is known.
     pub elders: Vec<Elder>,
-    /// Addresses of `spec.endpoint.host`; empty if it has none.
-    pub addresses: Vec<IpAddr>,
+    /// Addresses of `spec.endpoint.host`; `None` if nobody has to know them yet.
+    pub addresses: Option<Vec<IpAddr>>,
     /// The selected pods that aren't ending.
     pub pods: Vec<PodSeen>,
 }
@@ -75,16 +75,13 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
     let services = Api::<Service>::namespaced(context.client.clone(), &namespace);
     let child = child_name(&webhook.name_any());
 
-    let (token, tls, child_secret, child_service, elders, addresses, pods) = futures::join!(
+    let child_service = within(services.get_opt(&child)).await?;
+    let (token, tls, child_secret, elders, addresses, pods) = futures::join!(
         within(secrets.get_opt(&spec.bot.token_secret_ref.name)),
         within(secrets.get_opt(&spec.endpoint.tls.secret_ref.name)),
         within(secrets.get_opt(&child)),
-        within(services.get_opt(&child)),
         elders(context, webhook),
-        resolve(
-            &spec.endpoint.host,
-            context.settings.is_local(&spec.bot.api_server)
-        ),
+        addresses(context, webhook, child_service.is_some()),
         pods(context, webhook, &namespace),
     );
     let token = token?;
@@ -97,7 +94,7 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
         token,
         tls: tls?,
         child_secret: child_secret?,
-        child_service: child_service?,
+        child_service,
         elders: elders?,
         addresses,
         pods: pods?,
@@ -160,6 +157,21 @@ async fn bot_id(
             .update(&uid, |memory| memory.bot = Some((server.to_owned(), bot_id)));
     }
     Ok(bot_id)
+}
+
+/// With a fixed address the name doesn't matter. Nor does it before our Service is there: the name may be that of the Service,
+/// and a failed look-up would be remembered by the cluster's DNS.
+async fn addresses(
+    context: &Context,
+    webhook: &TelegramWebhook,
+    service_exists: bool,
+) -> Option<Vec<IpAddr>> {
+    let endpoint = &webhook.spec.endpoint;
+    if endpoint.ip_address.is_some() || !service_exists {
+        return None;
+    }
+    let local = context.settings.is_local(&webhook.spec.bot.api_server);
+    Some(resolve(&endpoint.host, local).await)
 }
 
 /// Telegram resolves without search domains, hence the final dot. A self-hosted server may live in this cluster and know

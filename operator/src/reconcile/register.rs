@@ -36,12 +36,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Telegram<'a> {
     /// The Bot API.
     pub api: &'a dyn BotApi,
-    /// Where an acceptance is written down.
-    pub ledger: &'a dyn Ledger,
     /// What is remembered of the resource.
     pub memory: &'a Memory,
     /// The resource.
     pub uid: &'a str,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The server knows.
+    Known(BotUser),
+    /// The server doesn't answer.
+    Unknown(ApiError),
 }
 
 /// What this step has come to.
@@ -87,57 +94,49 @@ pub enum Error {
     Ledger(kubernetes::Error),
 }
 
-/// Registers, and notes the two conditions that speak of Telegram.
-pub async fn register(
+/// Asks whose the token is, and notes whether it is valid. Fails only if the token is no good: a server that doesn't answer
+/// must not keep pods from starting.
+pub async fn identify(
     telegram: &Telegram<'_>,
     webhook: &ValidatedWebhook,
-    applied: &Applied,
-    delivery: Delivery,
     report: &mut Report,
-) -> Result<Outcome, Error> {
-    let outcome = attempt(telegram, webhook, applied, delivery, report).await;
-    match &outcome {
-        Err(error @ Error::TokenRejected) => {
-            report.bad(
+) -> Result<Identity, Error> {
+    match telegram.identify(&webhook.bot).await {
+        Ok(user) => {
+            report.fine(
                 ConditionType::TokenValid,
-                Reason::TokenRejected,
-                error.to_string(),
+                Reason::TokenAccepted,
+                "the Bot API server accepts the token",
             );
+            Ok(Identity::Known(user))
         }
-        Err(error @ (Error::Refused { .. } | Error::Unconfirmed)) => {
-            report.bad(
-                ConditionType::WebhookRegistered,
-                error.reason(),
-                error.to_string(),
-            );
-        }
-        // these say nothing about what is registered
-        Err(Error::OtherBot(_) | Error::Api(_) | Error::Ledger(_)) | Ok(_) => {}
+        Err(Error::Api(error)) => Ok(Identity::Unknown(error)),
+        Err(error) => Err(noted(error, report)),
     }
-    outcome
 }
 
-async fn attempt(
+/// Registers, and notes whether it is.
+pub async fn register(
     telegram: &Telegram<'_>,
+    ledger: &dyn Ledger,
     webhook: &ValidatedWebhook,
     applied: &Applied,
-    delivery: Delivery,
+    (identity, delivery): (Identity, Delivery),
     report: &mut Report,
 ) -> Result<Outcome, Error> {
-    let user = telegram.identify(&webhook.bot).await?;
-    report.fine(
-        ConditionType::TokenValid,
-        Reason::TokenAccepted,
-        "the Bot API server accepts the token",
-    );
+    let user = match identity {
+        Identity::Known(user) => user,
+        Identity::Unknown(error) => return Err(Error::Api(error)),
+    };
     if let Delivery::Missing(reason) = delivery {
         return Ok(Outcome::Waiting(reason));
     }
-    let accepted = webhook
-        .stored
-        .as_ref()
-        .and_then(|stored| stored.accepted.as_ref());
-    let outcome = telegram.ensure(&webhook.bot, &applied.wanted, accepted).await?;
+    let stored = webhook.stored.as_ref();
+    let accepted = stored.and_then(|stored| stored.accepted.as_ref());
+    let outcome = telegram
+        .ensure(ledger, &webhook.bot, &applied.wanted, accepted)
+        .await
+        .map_err(|error| noted(error, report))?;
     report.fine(
         ConditionType::WebhookRegistered,
         Reason::WebhookSet,
@@ -145,6 +144,17 @@ async fn attempt(
     );
     report.registration = Some(registration(webhook, applied, user, outcome));
     Ok(outcome)
+}
+
+/// The concern that a failure settles, if it settles one.
+fn noted(error: Error, report: &mut Report) -> Error {
+    let concern = match &error {
+        Error::TokenRejected => ConditionType::TokenValid,
+        Error::Refused { .. } | Error::Unconfirmed => ConditionType::WebhookRegistered,
+        Error::OtherBot(_) | Error::Api(_) | Error::Ledger(_) => return error,
+    };
+    report.bad(concern, error.reason(), error.to_string());
+    error
 }
 
 fn registration(
@@ -205,6 +215,7 @@ impl Telegram<'_> {
     /// Makes Telegram have `wanted`.
     async fn ensure(
         &self,
+        ledger: &dyn Ledger,
         bot: &Bot,
         wanted: &Accepted,
         accepted: Option<&Accepted>,
@@ -229,7 +240,7 @@ impl Telegram<'_> {
             Ok(()) => self.confirm(bot, wanted).await?,
             Err(error) => self.recover(bot, wanted, accepted, error).await?,
         }
-        self.ledger.record(wanted).await.map_err(Error::Ledger)?;
+        ledger.record(wanted).await.map_err(Error::Ledger)?;
         tracing::info!(bot = bot.token.bot_id(), slot = wanted.slot, ?why, "webhook set");
         Ok(Outcome::Set(why))
     }

@@ -54,6 +54,8 @@ pub struct ValidatedWebhook {
     pub stored: Option<Stored>,
     /// What the status says is registered.
     pub registered: Option<RegistrationStatus>,
+    /// What keeps Telegram from being told, though the children can be made.
+    pub obstacles: Vec<Mistake>,
 }
 
 /// The resource can't be registered as it is. Not empty.
@@ -95,14 +97,26 @@ pub fn normal_server(server: &str) -> &str {
     server.trim_end_matches('/')
 }
 
+// === impl ValidatedWebhook ===
+
+impl ValidatedWebhook {
+    /// Whether Telegram may be told.
+    pub fn check_obstacles(&self) -> Result<(), Invalid> {
+        if self.obstacles.is_empty() {
+            Ok(())
+        } else {
+            Err(Invalid(self.obstacles.clone()))
+        }
+    }
+}
+
 // === impl Invalid ===
 
 impl Invalid {
-    /// Name of the gravest mistake: one that lasts, if there is one.
+    /// Name of the first mistake, in the order of the checks.
     pub fn reason(&self) -> Reason {
-        let lasting = self.0.iter().find(|mistake| !mistake.passing);
-        lasting
-            .or_else(|| self.0.first())
+        self.0
+            .first()
             .map_or(Reason::InternalError, |mistake| mistake.reason)
     }
 }
@@ -165,18 +179,22 @@ pub fn validate(
     }
     let port = mistakes.take(endpoint::port(public.port));
     let ip_address = mistakes.take(endpoint::fixed_address(public.ip_address.as_deref(), local));
-    if public.ip_address.is_none() {
-        mistakes.take(endpoint::resolved(&public.host, &found.addresses, local));
+    let owner = mistakes.take(owner(webhook));
+    mistakes.take(children_are_ours(webhook, found));
+    let stored = mistakes.take(stored(webhook, found.child_secret.as_ref()));
+    // as long as nothing works that could break, these keep only Telegram from being told
+    let works = stored.iter().flatten().any(|stored| stored.accepted.is_some());
+    let mut obstacles = Mistakes::default();
+    let endpoint_mistakes = if works { &mut mistakes } else { &mut obstacles };
+    if let Some(addresses) = &found.addresses {
+        endpoint_mistakes.take(endpoint::resolved(&public.host, addresses, local));
     }
-    mistakes.take(certificate::check(
+    endpoint_mistakes.take(certificate::check(
         &public.tls.secret_ref.name,
         found.tls.as_ref(),
         &public.host,
         now,
     ));
-    let owner = mistakes.take(owner(webhook));
-    mistakes.take(children_are_ours(webhook, found));
-    let stored = mistakes.take(stored(webhook, found.child_secret.as_ref()));
 
     // each of these is `None` only together with a mistake
     let (Some(server), Some(token), Some(port), Some(ip_address), Some(owner), Some(stored), []) = (
@@ -188,6 +206,7 @@ pub fn validate(
         stored,
         mistakes.0.as_slice(),
     ) else {
+        mistakes.0.append(&mut obstacles.0);
         return Err(Invalid(mistakes.0));
     };
     Ok(ValidatedWebhook {
@@ -210,6 +229,7 @@ pub fn validate(
             .status
             .as_ref()
             .and_then(|status| status.registration.clone()),
+        obstacles: obstacles.0,
     })
 }
 

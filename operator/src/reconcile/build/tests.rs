@@ -32,6 +32,7 @@ fn valid() -> ValidatedWebhook {
         path_prefix: "/telegram".into(),
         stored: None,
         registered: None,
+        obstacles: vec![],
     }
 }
 

@@ -1,73 +1,25 @@
-use std::sync::Mutex;
-
-use futures::future::BoxFuture;
 use telegram_webhook_sidecar_config::{Limits, Slot, Upstream, WebhookConfig};
 
 use super::*;
-use crate::{
-    fixtures,
-    telegram::{BotToken, BotUser, WebhookInfo, WebhookParameters},
+use crate::fixtures::{
+    self,
+    telegram::{FakeTelegram, bot},
 };
 
-/// Telegram with one webhook, or a failure.
-struct FakeTelegram {
-    info: Result<WebhookInfo, ApiError>,
-    deleted: Mutex<bool>,
+fn having(url: &str) -> FakeTelegram {
+    let telegram = FakeTelegram::default();
+    telegram.state().info.url = url.to_owned();
+    telegram
 }
 
-impl FakeTelegram {
-    fn having(url: &str) -> Self {
-        Self {
-            info: Ok(WebhookInfo {
-                url: url.into(),
-                ..WebhookInfo::default()
-            }),
-            deleted: Mutex::default(),
-        }
-    }
-
-    fn failing(error: ApiError) -> Self {
-        Self {
-            info: Err(error),
-            deleted: Mutex::default(),
-        }
-    }
-
-    fn has_deleted(&self) -> bool {
-        *self.deleted.lock().unwrap()
-    }
+fn failing(error: ApiError) -> FakeTelegram {
+    let telegram = FakeTelegram::default();
+    telegram.state().info_error = Some(error);
+    telegram
 }
 
-impl BotApi for FakeTelegram {
-    fn get_me<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<BotUser, ApiError>> {
-        Box::pin(async { Err(ApiError::Malformed) })
-    }
-
-    fn get_webhook_info<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<WebhookInfo, ApiError>> {
-        Box::pin(async { self.info.clone() })
-    }
-
-    fn set_webhook<'a>(
-        &'a self,
-        _bot: &'a Bot,
-        _parameters: &'a WebhookParameters,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
-        Box::pin(async { Err(ApiError::Malformed) })
-    }
-
-    fn delete_webhook<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>> {
-        Box::pin(async {
-            *self.deleted.lock().unwrap() = true;
-            Ok(())
-        })
-    }
-}
-
-fn bot() -> Bot {
-    Bot {
-        server: "https://api.telegram.org".into(),
-        token: BotToken::parse(fixtures::TOKEN).unwrap(),
-    }
+fn has_deleted(telegram: &FakeTelegram) -> bool {
+    telegram.calls().contains(&"deleteWebhook")
 }
 
 fn stored() -> Stored {
@@ -97,9 +49,9 @@ async fn our_own_webhook_is_removed() {
         "https://hooks.example.com/telegram/aaaa",
         "https://hooks.example.com:8443/telegram/aaaa",
     ] {
-        let telegram = FakeTelegram::having(url);
+        let telegram = having(url);
         let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
-        assert_eq!((farewell, telegram.has_deleted()), (Farewell::Deleted, true));
+        assert_eq!((farewell, has_deleted(&telegram)), (Farewell::Deleted, true));
     }
 }
 
@@ -111,10 +63,10 @@ async fn a_webhook_of_somebody_else_is_left_alone() {
         "https://hooks.example.com/telegram/aaaa/more",
         "not a url",
     ] {
-        let telegram = FakeTelegram::having(url);
+        let telegram = having(url);
         let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
         assert_eq!(
-            (farewell, telegram.has_deleted()),
+            (farewell, has_deleted(&telegram)),
             (Farewell::NotOurs, false),
             "{url}"
         );
@@ -123,18 +75,18 @@ async fn a_webhook_of_somebody_else_is_left_alone() {
 
 #[tokio::test]
 async fn nothing_is_removed_where_nothing_is_set() {
-    let telegram = FakeTelegram::having("");
+    let telegram = having("");
     assert_eq!(
         remove(&telegram, &bot(), &stored()).await.unwrap(),
         Farewell::NothingSet
     );
-    assert!(!telegram.has_deleted());
+    assert!(!has_deleted(&telegram));
 }
 
 #[tokio::test]
 async fn a_rejected_token_does_not_hold_the_deletion_up() {
     for error in [ApiError::Unauthorized, ApiError::NotFound] {
-        let telegram = FakeTelegram::failing(error);
+        let telegram = failing(error);
         let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
         assert!(matches!(farewell, Farewell::Left(_)), "{farewell:?}");
     }
@@ -148,7 +100,7 @@ async fn an_unreachable_telegram_is_tried_again() {
         ApiError::Server(502),
         ApiError::TooManyRequests(Duration::from_secs(1)),
     ] {
-        let telegram = FakeTelegram::failing(error);
+        let telegram = failing(error);
         assert!(remove(&telegram, &bot(), &stored()).await.is_err());
     }
 }

@@ -1,129 +1,12 @@
-use std::{collections::VecDeque, sync::Mutex};
+use std::sync::Mutex;
 
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::{fixtures, telegram::WebhookParameters};
-
-/// Telegram as telegram.md describes it, as far as this step can tell: a setWebhook that fails has erased what was set.
-#[derive(Default)]
-struct FakeTelegram {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    info: WebhookInfo,
-    /// Answers to the next calls of setWebhook; none left means success.
-    answers: VecDeque<Answer>,
-    /// What getMe answers instead of the bot.
-    get_me: Option<Result<BotUser, ApiError>>,
-    /// What getWebhookInfo answers once.
-    info_error: Option<ApiError>,
-    /// What setWebhook was called with.
-    set: Vec<WebhookParameters>,
-    calls: Vec<&'static str>,
-}
-
-enum Answer {
-    /// Fails after the old webhook is gone.
-    Erases(ApiError),
-    /// Fails before anything happens.
-    Untouched(ApiError),
-    /// Works, but the answer is lost.
-    Lost(ApiError),
-}
-
-impl FakeTelegram {
-    fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let telegram = Self::default();
-        telegram.state.lock().unwrap().answers = answers.into_iter().collect();
-        telegram
-    }
-
-    /// Telegram has this already.
-    fn having(self, parameters: &WebhookParameters) -> Self {
-        self.state.lock().unwrap().info = shown(parameters);
-        self
-    }
-
-    fn url(&self) -> String {
-        self.state.lock().unwrap().info.url.clone()
-    }
-
-    fn secrets_set(&self) -> Vec<String> {
-        let state = self.state.lock().unwrap();
-        state.set.iter().map(|set| set.secret_token.clone()).collect()
-    }
-
-    fn calls(&self) -> Vec<&'static str> {
-        std::mem::take(&mut self.state.lock().unwrap().calls)
-    }
-}
-
-fn shown(parameters: &WebhookParameters) -> WebhookInfo {
-    WebhookInfo {
-        url: parameters.url.clone(),
-        max_connections: Some(parameters.max_connections),
-        ip_address: Some("198.18.0.1".into()),
-        ..WebhookInfo::default()
-    }
-}
-
-impl BotApi for FakeTelegram {
-    fn get_me<'a>(&'a self, bot: &'a Bot) -> BoxFuture<'a, Result<BotUser, ApiError>> {
-        let mut state = self.state.lock().unwrap();
-        state.calls.push("getMe");
-        let known = state.get_me.clone().unwrap_or_else(|| {
-            Ok(BotUser {
-                id: bot.token.bot_id(),
-                username: Some("support_bot".into()),
-            })
-        });
-        Box::pin(async { known })
-    }
-
-    fn get_webhook_info<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<WebhookInfo, ApiError>> {
-        let mut state = self.state.lock().unwrap();
-        state.calls.push("getWebhookInfo");
-        let result = match state.info_error.take() {
-            Some(error) => Err(error),
-            None => Ok(state.info.clone()),
-        };
-        Box::pin(async { result })
-    }
-
-    fn set_webhook<'a>(
-        &'a self,
-        _bot: &'a Bot,
-        parameters: &'a WebhookParameters,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
-        let mut state = self.state.lock().unwrap();
-        state.calls.push("setWebhook");
-        state.set.push(parameters.clone());
-        let result = match state.answers.pop_front() {
-            None => {
-                state.info = shown(parameters);
-                Ok(())
-            }
-            Some(Answer::Erases(error)) => {
-                state.info = WebhookInfo::default();
-                Err(error)
-            }
-            Some(Answer::Untouched(error)) => Err(error),
-            Some(Answer::Lost(error)) => {
-                state.info = shown(parameters);
-                Err(error)
-            }
-        };
-        Box::pin(async { result })
-    }
-
-    fn delete_webhook<'a>(&'a self, _bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>> {
-        self.state.lock().unwrap().calls.push("deleteWebhook");
-        Box::pin(async { Ok(()) })
-    }
-}
+use crate::{
+    fixtures::telegram::{Answer, FakeTelegram, bot},
+    telegram::WebhookParameters,
+};
 
 /// Remembers what was recorded.
 #[derive(Default)]
@@ -146,13 +29,6 @@ impl FakeLedger {
             .iter()
             .map(|accepted| accepted.slot)
             .collect()
-    }
-}
-
-fn bot() -> Bot {
-    Bot {
-        server: "https://api.telegram.org".into(),
-        token: crate::telegram::BotToken::parse(fixtures::TOKEN).unwrap(),
     }
 }
 
@@ -194,13 +70,12 @@ impl Passes {
     ) -> Result<Outcome, Error> {
         let telegram = Telegram {
             api,
-            ledger: &self.ledger,
             memory: &self.memory,
             uid: "uid",
         };
         let bot = bot();
         telegram.identify(&bot).await?;
-        telegram.ensure(&bot, wanted, accepted).await
+        telegram.ensure(&self.ledger, &bot, wanted, accepted).await
     }
 }
 
@@ -350,7 +225,7 @@ async fn a_429_is_waited_for_by_the_next_pass_and_touches_nothing() {
 async fn a_rejected_token_is_not_used_again() {
     for rejection in [ApiError::Unauthorized, ApiError::NotFound] {
         let api = FakeTelegram::default();
-        api.state.lock().unwrap().get_me = Some(Err(rejection));
+        api.state().get_me = Some(Err(rejection));
         let passes = Passes::new();
         for _ in 0..3 {
             assert_eq!(
@@ -366,7 +241,7 @@ async fn a_rejected_token_is_not_used_again() {
 async fn a_token_that_is_revoked_later_is_noticed() {
     let (api, passes) = (FakeTelegram::default().having(&slot(1).parameters), Passes::new());
     passes.ensure(&api, &slot(1), Some(&slot(1))).await.unwrap();
-    api.state.lock().unwrap().info_error = Some(ApiError::Unauthorized);
+    api.state().info_error = Some(ApiError::Unauthorized);
     api.calls();
     for _ in 0..2 {
         assert_eq!(
@@ -380,7 +255,7 @@ async fn a_token_that_is_revoked_later_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_answers_for_another_bot_is_told_nothing() {
     let api = FakeTelegram::default();
-    api.state.lock().unwrap().get_me = Some(Ok(BotUser {
+    api.state().get_me = Some(Ok(BotUser {
         id: 7,
         username: None,
     }));

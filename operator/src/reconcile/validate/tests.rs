@@ -1,11 +1,9 @@
 use std::net::IpAddr;
 
 use k8s_openapi::ByteString;
-use rcgen::{CertificateParams, KeyPair};
-use time::{Duration as Span, OffsetDateTime};
 
 use super::{super::dereference::Elder, *};
-use crate::fixtures::{TOKEN, secret, token_secret, webhook, webhook_with};
+use crate::fixtures::{self, TOKEN, secret, tls_secret, token_secret, webhook, webhook_with};
 
 const NOW: i64 = 1_790_000_000;
 const LOCAL: &str = "http://telegram-bot-api.telegram:8081";
@@ -22,28 +20,15 @@ fn settings() -> Settings {
 
 /// A chain of one for `name`, valid for `days` around now, and its key.
 fn certificate(name: &str, days: std::ops::Range<i64>) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let at = OffsetDateTime::from_unix_timestamp(NOW).unwrap();
-    params.not_before = at + Span::days(days.start);
-    params.not_after = at + Span::days(days.end);
-    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
-}
-
-fn tls(pair: &(String, String)) -> Option<Secret> {
-    let (chain, key) = pair;
-    Some(secret(
-        "hooks-tls",
-        &[("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())],
-    ))
+    fixtures::certificate(name, NOW, days)
 }
 
 /// Everything as it should be.
 fn found() -> Found {
     Found {
         token: Some(token_secret(TOKEN)),
-        tls: tls(&certificate("hooks.example.com", -1..30)),
-        addresses: addresses(&["93.184.215.14"]),
+        tls: Some(tls_secret(&certificate("hooks.example.com", -1..30))),
+        addresses: Some(addresses(&["93.184.215.14"])),
         ..Found::default()
     }
 }
@@ -52,9 +37,16 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
+/// With what is told only once the children are made.
+fn judge(webhook: &TelegramWebhook, found: &Found) -> Result<ValidatedWebhook, Invalid> {
+    let valid = validate(webhook, found, &settings(), now())?;
+    valid.check_obstacles()?;
+    Ok(valid)
+}
+
 /// The only mistake.
 fn mistake(webhook: &TelegramWebhook, found: &Found) -> Mistake {
-    let Invalid(mistakes) = validate(webhook, found, &settings(), now()).unwrap_err();
+    let Invalid(mistakes) = judge(webhook, found).unwrap_err();
     assert_eq!(mistakes.len(), 1, "{mistakes:?}");
     mistakes.into_iter().next().unwrap()
 }
@@ -68,7 +60,7 @@ fn assert_mistake(mistake: &Mistake, reason: Reason, field: &str, fix: &str) {
 
 #[test]
 fn a_resource_as_in_the_documentation_is_accepted_with_its_defaults() {
-    let valid = validate(&webhook(), &found(), &settings(), now()).unwrap();
+    let valid = judge(&webhook(), &found()).unwrap();
     assert_eq!(
         (valid.namespace.as_str(), valid.name.as_str()),
         ("crm", "support")
@@ -122,7 +114,7 @@ fn mistakes_in_the_token_settle_token_valid() {
 #[test]
 fn a_newline_behind_the_token_is_forgiven() {
     let token = Some(token_secret(&format!("{TOKEN}\n")));
-    let valid = validate(&webhook(), &Found { token, ..found() }, &settings(), now()).unwrap();
+    let valid = judge(&webhook(), &Found { token, ..found() }).unwrap();
     assert_eq!(valid.bot.token.expose(), TOKEN);
 }
 
@@ -188,7 +180,7 @@ fn a_host_must_have_a_public_ipv4_address() {
     ];
     for (texts, reason, fix) in cases {
         let found = Found {
-            addresses: addresses(texts),
+            addresses: Some(addresses(texts)),
             ..found()
         };
         assert_mistake(
@@ -211,10 +203,10 @@ fn addresses_beside_a_reserved_range_are_public() {
         "223.255.255.255",
     ] {
         let found = Found {
-            addresses: addresses(&[text, "2001:db8::1"]),
+            addresses: Some(addresses(&[text, "2001:db8::1"])),
             ..found()
         };
-        assert!(validate(&webhook(), &found, &settings(), now()).is_ok(), "{text}");
+        assert!(judge(&webhook(), &found).is_ok(), "{text}");
     }
 }
 
@@ -225,10 +217,10 @@ fn a_self_hosted_server_may_deliver_to_private_addresses() {
         &format!("{{tokenSecretRef: {{name: support-bot}}, apiServer: \"{LOCAL}\"}}"),
     )]);
     let found = Found {
-        addresses: addresses(&["10.96.0.10"]),
+        addresses: Some(addresses(&["10.96.0.10"])),
         ..found()
     };
-    let valid = validate(&webhook, &found, &settings(), now()).unwrap();
+    let valid = judge(&webhook, &found).unwrap();
     assert_eq!(valid.bot.server, LOCAL);
 }
 
@@ -241,10 +233,10 @@ fn a_fixed_address_replaces_the_look_up() {
         )])
     };
     let unresolved = Found {
-        addresses: vec![],
+        addresses: None,
         ..found()
     };
-    let valid = validate(&with("93.184.215.14"), &unresolved, &settings(), now()).unwrap();
+    let valid = judge(&with("93.184.215.14"), &unresolved).unwrap();
     assert_eq!(valid.ip_address.unwrap().to_string(), "93.184.215.14");
     let field = "spec.endpoint.ipAddress";
     assert_mistake(
@@ -288,22 +280,22 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
         (Some(garbage), Reason::CertificateUnreadable, "tls.crt"),
         (Some(bad_key), Reason::CertificateUnreadable, "tls.key"),
         (
-            tls(&certificate("hooks.example.com", -30..-1)),
+            Some(tls_secret(&certificate("hooks.example.com", -30..-1))),
             Reason::CertificateExpired,
             "renew",
         ),
         (
-            tls(&certificate("hooks.example.com", 1..30)),
+            Some(tls_secret(&certificate("hooks.example.com", 1..30))),
             Reason::CertificateNotYetValid,
             "valid only from",
         ),
         (
-            tls(&certificate("other.example.com", -1..30)),
+            Some(tls_secret(&certificate("other.example.com", -1..30))),
             Reason::CertificateNameMismatch,
             "not for hooks.example.com",
         ),
         (
-            tls(&(good.0.clone(), other.1)),
+            Some(tls_secret(&(good.0.clone(), other.1))),
             Reason::CertificateKeyMismatch,
             "belongs together",
         ),
@@ -317,8 +309,8 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
 
 #[test]
 fn a_wildcard_certificate_covers_the_host() {
-    let tls = tls(&certificate("*.example.com", -1..30));
-    assert!(validate(&webhook(), &Found { tls, ..found() }, &settings(), now()).is_ok());
+    let tls = Some(tls_secret(&certificate("*.example.com", -1..30)));
+    assert!(judge(&webhook(), &Found { tls, ..found() }).is_ok());
 }
 
 #[test]
@@ -341,7 +333,7 @@ fn of_two_resources_for_one_bot_the_younger_is_told_of_the_older() {
         elders: vec![elder(7)],
         ..found()
     };
-    assert!(validate(&webhook(), &another, &settings(), now()).is_ok());
+    assert!(judge(&webhook(), &another).is_ok());
 }
 
 #[test]
@@ -351,7 +343,7 @@ fn an_object_of_somebody_else_with_a_childs_name_is_not_overwritten() {
         child_secret,
         ..found()
     };
-    let Invalid(mistakes) = validate(&webhook(), &found, &settings(), now()).unwrap_err();
+    let Invalid(mistakes) = judge(&webhook(), &found).unwrap_err();
     assert_mistake(
         &mistakes[0],
         Reason::ChildNotOurs,
@@ -382,16 +374,16 @@ fn our_own_secret_made_unreadable_is_named_and_not_replaced() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_and_a_lasting_one_gives_the_reason() {
+fn all_mistakes_are_told_at_once_and_the_first_gives_the_reason() {
     let found = Found {
         token: None,
-        tls: tls(&certificate("other.example.com", -1..30)),
-        addresses: vec![],
+        tls: Some(tls_secret(&certificate("other.example.com", -1..30))),
+        addresses: Some(vec![]),
         ..found()
     };
-    let invalid = validate(&webhook(), &found, &settings(), now()).unwrap_err();
+    let invalid = judge(&webhook(), &found).unwrap_err();
     assert_eq!(invalid.0.len(), 3);
-    assert_eq!(invalid.reason(), Reason::CertificateNameMismatch);
+    assert_eq!(invalid.reason(), Reason::TokenSecretNotFound);
     let text = invalid.to_string();
     for field in [
         "spec.bot.tokenSecretRef",
@@ -399,5 +391,35 @@ fn all_mistakes_are_told_at_once_and_a_lasting_one_gives_the_reason() {
         "spec.endpoint.tls.secretRef",
     ] {
         assert!(text.contains(field), "{text}");
+    }
+}
+
+/// Our own Secret, with or without a webhook that Telegram accepted.
+fn child_secret(accepted: bool) -> Secret {
+    let prepared = crate::reconcile::build::build(
+        &judge(&webhook(), &found()).unwrap(),
+        crate::reconcile::stored::Material::draw().unwrap(),
+    );
+    if accepted {
+        crate::reconcile::build::with_accepted(prepared.secret, &prepared.wanted)
+    } else {
+        prepared.secret
+    }
+}
+
+#[test]
+fn a_mistake_in_the_address_stops_everything_only_once_a_webhook_works() {
+    for accepted in [false, true] {
+        let found = Found {
+            child_secret: Some(child_secret(accepted)),
+            addresses: Some(vec![]),
+            ..found()
+        };
+        // the children can be made: the name may be waiting for the Service's address
+        let children = validate(&webhook(), &found, &settings(), now());
+        assert_eq!(children.is_err(), accepted);
+        // but Telegram isn't told
+        let invalid = judge(&webhook(), &found).unwrap_err();
+        assert_eq!(invalid.reason(), Reason::HostNotResolved);
     }
 }

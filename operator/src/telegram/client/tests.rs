@@ -1,5 +1,3 @@
-use std::sync::Once;
-
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -9,15 +7,9 @@ use tokio::{
 use super::*;
 use crate::{fixtures, telegram::BotToken};
 
-static PROVIDER: Once = Once::new();
-
 /// A server that answers each connection with the next of `answers` and passes on what it was asked.
 async fn server(answers: Vec<&'static str>) -> (Bot, mpsc::UnboundedReceiver<String>) {
-    PROVIDER.call_once(|| {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .install_default()
-            .unwrap();
-    });
+    fixtures::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bot = Bot {
         server: format!("http://{}", listener.local_addr().unwrap()),

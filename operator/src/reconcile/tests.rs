@@ -1,0 +1,364 @@
+//! Whole passes against a Kubernetes API and a Telegram in memory.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::{reflector, watcher};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::fixtures::{self, cluster::FakeCluster, telegram::FakeTelegram};
+
+const WEBHOOK: &str = "/apis/telegram-webhook.dev/v1alpha1/namespaces/crm/telegramwebhooks/support";
+const CHILD_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-telegram-webhook";
+const CHILD_SERVICE: &str = "/api/v1/namespaces/crm/services/support-telegram-webhook";
+const TOKEN_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-bot";
+const TLS_SECRET: &str = "/api/v1/namespaces/crm/secrets/hooks-tls";
+const POD: &str = "/api/v1/namespaces/crm/pods/crm-0";
+
+/// A cluster with one resource and its Secrets, and Telegram.
+struct World {
+    cluster: FakeCluster,
+    telegram: Arc<FakeTelegram>,
+    context: Arc<Context>,
+    others: Vec<TelegramWebhook>,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The resource has a fixed address, because names don't resolve here.
+    async fn with(changes: &[(&str, &str)]) -> Self {
+        fixtures::install_crypto();
+        let cluster = FakeCluster::start().await;
+        let address = (
+            "host: hooks.example.com",
+            "host: hooks.example.com\n    ipAddress: 93.184.215.14",
+        );
+        cluster.put(WEBHOOK, &fixtures::webhook_with(&[&[address], changes].concat()));
+        cluster.put(TOKEN_SECRET, &fixtures::token_secret(fixtures::TOKEN));
+        let now = Timestamp::now().as_second();
+        let pair = fixtures::certificate("hooks.example.com", now, -1..30);
+        cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
+        let telegram = Arc::new(FakeTelegram::default());
+        let context = context(&cluster, &telegram, &[]);
+        Self {
+            cluster,
+            telegram,
+            context,
+            others: Vec::new(),
+        }
+    }
+
+    fn add_pod(&self) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "crm-0", "namespace": "crm"},
+            "spec": {"containers": [], "initContainers": [{"name": "telegram-webhook-sidecar"}]},
+            "status": {"podIP": "10.0.0.7", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        self.cluster.put(POD, &pod);
+    }
+
+    fn deliver(&self) {
+        self.cluster.deliver("crm/support", CHILD_SECRET);
+    }
+
+    /// A new process: nothing is remembered.
+    fn restart(&mut self) {
+        self.context = context(&self.cluster, &self.telegram, &self.others);
+    }
+
+    fn webhook(&self) -> TelegramWebhook {
+        serde_json::from_value(self.cluster.get(WEBHOOK).unwrap()).unwrap()
+    }
+
+    async fn pass(&self) -> Result<Action, Error> {
+        reconcile(Arc::new(self.webhook()), Arc::clone(&self.context)).await
+    }
+
+    /// From nothing to a registered webhook.
+    async fn register(&self) {
+        self.add_pod();
+        self.pass().await.unwrap();
+        self.pass().await.unwrap();
+        self.deliver();
+        self.pass().await.unwrap();
+        assert_eq!(self.condition("Ready"), ("True".into(), "Registered".into()));
+    }
+
+    /// Status and reason; empty if it is absent.
+    fn condition(&self, type_: &str) -> (String, String) {
+        let status = self.cluster.get(WEBHOOK).unwrap()["status"]["conditions"].clone();
+        let conditions = status.as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        conditions
+            .iter()
+            .find(|condition| condition["type"] == type_)
+            .map(|condition| (text(&condition["status"]), text(&condition["reason"])))
+            .unwrap_or_default()
+    }
+
+    fn stored(&self) -> stored::Stored {
+        let secret: Secret = serde_json::from_value(self.cluster.get(CHILD_SECRET).unwrap()).unwrap();
+        stored::Stored::read(&secret).unwrap()
+    }
+
+    /// A user deletes the resource.
+    fn delete(&self) {
+        let mut webhook = self.webhook();
+        let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now());
+        webhook.metadata.deletion_timestamp = Some(now);
+        self.cluster.put(WEBHOOK, &webhook);
+    }
+
+    fn finalizers(&self) -> Vec<String> {
+        self.webhook().metadata.finalizers.unwrap_or_default()
+    }
+}
+
+fn context(cluster: &FakeCluster, telegram: &Arc<FakeTelegram>, others: &[TelegramWebhook]) -> Arc<Context> {
+    let (store, mut writer) = reflector::store();
+    for other in others {
+        writer.apply_watcher_event(&watcher::Event::Apply(other.clone()));
+    }
+    Arc::new(Context {
+        client: cluster.client(),
+        bots: Arc::clone(telegram) as Arc<dyn BotApi>,
+        sidecars: cluster.pods(),
+        store,
+        events: Events::new(cluster.client(), Some("operator-0".into())),
+        metrics: Arc::default(),
+        memory: Memory::default(),
+        settings: validate::Settings::default(),
+        resync: Duration::from_mins(1),
+        cleanup_deadline: Duration::from_mins(1),
+    })
+}
+
+fn condition(status: &str, reason: &str) -> (String, String) {
+    (status.to_owned(), reason.to_owned())
+}
+
+#[tokio::test]
+async fn without_pods_the_children_are_made_and_telegram_is_told_nothing() {
+    let world = World::new().await;
+    world.pass().await.unwrap();
+    assert_eq!(world.finalizers(), [FINALIZER]);
+    world.pass().await.unwrap();
+    assert!(world.cluster.get(CHILD_SECRET).is_some() && world.cluster.get(CHILD_SERVICE).is_some());
+    assert_eq!(
+        world.condition("SidecarsReady"),
+        condition("False", "NoPodsSelected")
+    );
+    assert_eq!(world.condition("Ready"), condition("False", "NoPodsSelected"));
+    assert_eq!(world.condition("TokenValid"), condition("True", "TokenAccepted"));
+    assert_eq!(world.telegram.calls(), ["getMe"]);
+}
+
+#[tokio::test]
+async fn telegram_is_told_once_the_sidecar_has_the_secrets() {
+    let world = World::new().await;
+    world.add_pod();
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    assert_eq!(
+        world.condition("SecretsDelivered"),
+        condition("False", "SecretsNotLoaded")
+    );
+    assert_eq!(world.telegram.calls(), ["getMe"]);
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(
+        world.condition("WebhookRegistered"),
+        condition("True", "WebhookSet")
+    );
+    assert_eq!(world.condition("Reconciling"), condition("", ""));
+    let status = world.webhook().status.unwrap();
+    assert_eq!(status.observed_generation, 1);
+    let registration = status.registration.unwrap();
+    assert_eq!((registration.bot_id, registration.slot), (123_456, 1));
+    assert_eq!(
+        world.stored().accepted.unwrap().parameters.url,
+        world.telegram.url()
+    );
+}
+
+#[tokio::test]
+async fn five_restarts_write_nothing_and_set_nothing() {
+    let mut world = World::new().await;
+    world.register().await;
+    world.cluster.writes();
+    world.telegram.calls();
+    for _ in 0..5 {
+        world.restart();
+        world.pass().await.unwrap();
+        world.pass().await.unwrap();
+        assert_eq!(
+            world.telegram.calls(),
+            ["getMe", "getWebhookInfo", "getWebhookInfo"]
+        );
+    }
+    assert!(world.cluster.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_child_that_somebody_changed_is_mended() {
+    let world = World::new().await;
+    world.register().await;
+    let mut service = world.cluster.get(CHILD_SERVICE).unwrap();
+    service["spec"]["selector"]["stray"] = json!("label");
+    world.cluster.put(CHILD_SERVICE, &service);
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert_eq!(world.cluster.writes(), [format!("PATCH {CHILD_SERVICE}")]);
+}
+
+#[tokio::test]
+async fn a_lost_secret_means_a_new_slot_under_the_next_number() {
+    let world = World::new().await;
+    world.register().await;
+    let lost = world.stored().config.slots[0].clone();
+    world.cluster.remove(CHILD_SECRET);
+    world.pass().await.unwrap();
+    let new = world.stored().config.slots[0].clone();
+    assert_eq!(new.id, 2);
+    assert!(new.path != lost.path && new.secret_token != lost.secret_token);
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.webhook().status.unwrap().registration.unwrap().slot, 2);
+}
+
+#[tokio::test]
+async fn a_mistake_is_told_and_the_working_webhook_is_not_touched() {
+    let world = World::new().await;
+    world.register().await;
+    let url = world.telegram.url();
+    world.telegram.calls();
+    let expired = fixtures::certificate("hooks.example.com", Timestamp::now().as_second(), -30..-1);
+    world.cluster.put(TLS_SECRET, &fixtures::tls_secret(&expired));
+    assert!(matches!(world.pass().await, Err(Error::Validate(_))));
+    assert_eq!(world.condition("Ready"), condition("False", "CertificateExpired"));
+    assert_eq!(
+        world.condition("Stalled"),
+        condition("True", "CertificateExpired")
+    );
+    assert_eq!(
+        world.condition("WebhookRegistered"),
+        condition("True", "WebhookSet")
+    );
+    assert!(world.telegram.calls().is_empty());
+    assert_eq!(world.telegram.url(), url);
+}
+
+#[tokio::test]
+async fn a_rejected_token_changes_nothing_and_is_told() {
+    let world = World::new().await;
+    world.register().await;
+    let token = fixtures::TOKEN.replace("123456", "654321");
+    world.cluster.put(TOKEN_SECRET, &fixtures::token_secret(&token));
+    world.telegram.state().get_me = Some(Err(crate::telegram::ApiError::Unauthorized));
+    world.cluster.writes();
+    world.telegram.calls();
+    for _ in 0..3 {
+        assert!(matches!(world.pass().await, Err(Error::Register(_))));
+    }
+    assert_eq!(world.condition("TokenValid"), condition("False", "TokenRejected"));
+    assert_eq!(world.condition("Stalled"), condition("True", "TokenRejected"));
+    assert_eq!(world.telegram.calls(), ["getMe"]);
+    let writes = world.cluster.writes();
+    assert_eq!(writes.iter().filter(|write| write.contains("/status")).count(), 1);
+    assert!(
+        !writes.iter().any(|write| write.contains("/secrets")),
+        "{writes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_silent_telegram_keeps_no_children_from_being_made() {
+    let world = World::new().await;
+    world.telegram.state().get_me = Some(Err(crate::telegram::ApiError::Timeout));
+    world.pass().await.unwrap();
+    assert!(matches!(world.pass().await, Err(Error::Register(_))));
+    assert!(world.cluster.get(CHILD_SECRET).is_some());
+    assert_eq!(
+        world.condition("Reconciling"),
+        condition("True", "BotApiUnavailable")
+    );
+}
+
+#[tokio::test]
+async fn suspended_means_that_nothing_is_touched() {
+    let world = World::with(&[("spec:", "spec:\n  suspend: true")]).await;
+    world.pass().await.unwrap();
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "Suspended"));
+    assert_eq!(world.cluster.writes(), [format!("PATCH {WEBHOOK}/status")]);
+    assert!(world.telegram.calls().is_empty());
+}
+
+#[tokio::test]
+async fn the_younger_of_two_resources_for_one_bot_never_speaks_to_telegram() {
+    let mut world = World::new().await;
+    world.add_pod();
+    world.others = vec![fixtures::webhook_with(&[
+        ("name: support\n", "name: first\n"),
+        ("000000000001", "000000000002"),
+        ("2026-01-01", "2025-01-01"),
+    ])];
+    world.restart();
+    world.pass().await.unwrap();
+    assert!(matches!(world.pass().await, Err(Error::Validate(_))));
+    assert_eq!(world.condition("Stalled"), condition("True", "DuplicateBot"));
+    assert!(world.cluster.public_text().contains("crm/first"));
+    assert!(world.telegram.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_resource_takes_its_webhook_along_if_asked() {
+    let world = World::with(&[("spec:", "spec:\n  deletionPolicy: Delete")]).await;
+    world.register().await;
+    world.delete();
+    world.pass().await.unwrap();
+    assert_eq!(world.telegram.url(), "");
+    assert!(world.finalizers().is_empty());
+    assert!(world.cluster.public_text().contains("WebhookDeleted"));
+}
+
+#[tokio::test]
+async fn a_deleted_resource_leaves_its_webhook_by_default() {
+    let world = World::new().await;
+    world.register().await;
+    let url = world.telegram.url();
+    world.delete();
+    world.pass().await.unwrap();
+    assert_eq!(world.telegram.url(), url);
+    assert!(world.finalizers().is_empty());
+}
+
+#[tokio::test]
+async fn a_deletion_does_not_wait_for_a_token_that_is_gone() {
+    let world = World::with(&[("spec:", "spec:\n  deletionPolicy: Delete")]).await;
+    world.register().await;
+    world.cluster.remove(TOKEN_SECRET);
+    world.delete();
+    world.pass().await.unwrap();
+    assert!(world.finalizers().is_empty());
+    assert!(world.cluster.public_text().contains("WebhookLeft"));
+}
+
+#[tokio::test]
+async fn status_and_events_hold_no_secret() {
+    let world = World::new().await;
+    world.register().await;
+    let slot = world.stored().config.slots[0].clone();
+    let segment = slot.path.rsplit('/').next().unwrap().to_owned();
+    let text = world.cluster.public_text();
+    assert!(text.contains("Telegram was told the webhook"), "{text}");
+    for secret in [slot.secret_token.as_str(), &segment, "ABCdefGHI"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
