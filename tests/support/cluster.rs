@@ -33,7 +33,8 @@ use kube::Client;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
-use connection::{client_of, external_kubeconfig, install_crypto_provider, readiness};
+pub use connection::install_crypto_provider;
+use connection::{client_of, external_kubeconfig, readiness};
 use image::Image;
 use paths::Paths;
 pub use status::Status;

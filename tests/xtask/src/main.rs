@@ -24,6 +24,7 @@ enum Task {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    telegram_webhook_tests::cluster::install_crypto_provider();
     let outcome = match Arguments::parse().task {
         Task::Cluster(arguments) => cluster::run(arguments).await,
     };
