@@ -38,6 +38,7 @@ enum Task {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    telegram_webhook_tests::cluster::install_crypto_provider();
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).await,
         Task::Test => test::run().await,
