@@ -23,6 +23,7 @@ pub const DEMO: &str = "demo";
 pub const SCENARIOS: &[&str] = &[
     DEMO,
     "delivery",
+    "registration",
     "admission",
     "outage",
     "restart",
