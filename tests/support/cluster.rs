@@ -9,6 +9,7 @@ mod build;
 mod cgroup;
 mod command;
 mod config;
+mod connection;
 mod dns;
 pub mod image;
 pub mod images;
@@ -25,17 +26,15 @@ mod status;
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
+pub use connection::install_crypto_provider;
+use connection::{client_of, external_kubeconfig, readiness};
 use image::Image;
 use paths::Paths;
 pub use status::Status;
@@ -87,7 +86,12 @@ impl Cluster {
                 progress("removing what is left of an earlier cluster");
                 remains::remove(&paths).await?;
             }
-            node::start(&paths, progress).await?;
+            node::start(&paths, progress).await.with_context(|| {
+                format!(
+                    "the cluster does not start (its logs are {}/*.log)",
+                    paths.state.display()
+                )
+            })?;
             fs::write(paths.state.join("version"), version(&paths)?)?;
         }
         let kubeconfig = paths.kubeconfig();
@@ -176,6 +180,21 @@ impl Cluster {
         network::MACHINE_ADDRESS
     }
 
+    /// The node's address, seen from this machine: node ports of our own cluster are there.
+    pub fn node_address(&self) -> &'static str {
+        network::NODE_ADDRESS
+    }
+
+    /// Makes `names` (address and name) known to the DNS server of our own cluster, in place of those of an earlier call.
+    /// It answers with them within about three seconds; until then, and for all other outside names, it says NXDOMAIN.
+    pub async fn define_names(&self, names: &[(&str, &str)]) -> Result<()> {
+        anyhow::ensure!(
+            self.is_ours,
+            "the DNS server of the cluster of KUBECONFIG is not ours to configure"
+        );
+        dns::define_names(&self.client, names).await
+    }
+
     /// Makes `image` available and returns the name that pods use for it, with imagePullPolicy IfNotPresent.
     ///
     /// Into a cluster that is not ours nothing can be loaded: there, [`IMAGE_PREFIX`] says where it was pushed.
@@ -191,6 +210,9 @@ impl Cluster {
     pub fn helm(&self) -> Command {
         let mut helm = Command::new(self.paths.bin.join("helm"));
         helm.env("KUBECONFIG", &self.kubeconfig).kill_on_drop(true);
+        if self.is_ours {
+            helm.env("NO_PROXY", network::NODE_ADDRESS);
+        }
         helm
     }
 
@@ -209,14 +231,6 @@ fn pushed_name(name: &str, prefix: Option<&str>) -> Result<String> {
     })?;
     let short = name.rsplit('/').next().unwrap_or(name);
     Ok(format!("{}/{short}", prefix.trim_end_matches('/')))
-}
-
-/// What `KUBECONFIG` names, unless it is our own cluster's.
-fn external_kubeconfig(paths: &Paths) -> Option<PathBuf> {
-    let named = std::env::var_os("KUBECONFIG")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)?;
-    (named != paths.kubeconfig()).then_some(named)
 }
 
 /// One process at a time starts or ends the cluster: tests run in parallel.
@@ -247,52 +261,6 @@ fn version(paths: &Paths) -> Result<String> {
 async fn is_up_to_date(paths: &Paths) -> Result<bool> {
     let running = fs::read_to_string(paths.state.join("version")).unwrap_or_default();
     Ok(running == version(paths)? && Status::read(paths).await?.is_healthy())
-}
-
-async fn client_of(kubeconfig: &Path) -> Result<Client> {
-    let read = || format!("the kubeconfig {} can't be used", kubeconfig.display());
-    let file = Kubeconfig::read_from(kubeconfig).with_context(read)?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-        .await
-        .with_context(read)?;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    Client::try_from(config).with_context(read)
-}
-
-/// The API server's version once it is ready to serve.
-async fn readiness(client: &Client) -> Result<String> {
-    let request = http::Request::get("/readyz").body(Vec::new())?;
-    let ask = async {
-        client.request_text(request).await.map_err(failed_checks)?;
-        Ok(client.apiserver_version().await?.git_version)
-    };
-    tokio::time::timeout(Duration::from_secs(5), ask)
-        .await
-        .context("no answer within 5 s")?
-}
-
-/// An API server that is not ready lists every check, the good ones too.
-fn failed_checks(error: kube::Error) -> anyhow::Error {
-    let kube::Error::Api(status) = &error else {
-        return error.into();
-    };
-    let failed: Vec<_> = status
-        .message
-        .lines()
-        .filter(|line| line.starts_with("[-]"))
-        .collect();
-    if failed.is_empty() {
-        error.into()
-    } else {
-        anyhow::anyhow!("not ready: {}", failed.join(", "))
-    }
-}
-
-/// One provider for the whole program; it may be there already.
-fn install_crypto_provider() {
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .ok();
 }
 
 #[cfg(test)]

@@ -2,11 +2,15 @@
 
 pub mod cluster;
 pub mod crm;
+pub mod forgery;
+pub mod installation;
 pub mod leaks;
+pub mod ledger;
 pub mod manifest;
 pub mod pki;
 pub mod pod_http;
 pub mod scenario;
+pub mod shared;
 pub mod sidecar;
 pub mod telegram;
 pub mod wait;

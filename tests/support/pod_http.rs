@@ -18,6 +18,8 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use crate::telegram::control::ControlTransport;
+
 /// Calls `path` of a Service (`service` is `name:port`) through the API server's proxy; an empty answer is `null`.
 pub async fn call_service(
     client: &Client,
@@ -44,6 +46,29 @@ pub async fn call_service(
         return Ok(Value::Null);
     }
     serde_json::from_str(&text).with_context(|| format!("{uri} answered something that is not JSON"))
+}
+
+/// The simulator of Telegram in a namespace, behind the Service of its manifest.
+#[derive(Clone)]
+pub struct ServiceProxy {
+    /// Client of the cluster.
+    pub client: Client,
+    /// The simulator's namespace.
+    pub namespace: String,
+}
+
+impl ControlTransport for ServiceProxy {
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        call_service(
+            &self.client,
+            &self.namespace,
+            "telegram:http",
+            method,
+            path,
+            body.as_ref(),
+        )
+        .await
+    }
 }
 
 /// Text of `path` at a pod's port, through the API server's proxy.

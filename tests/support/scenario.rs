@@ -1,9 +1,12 @@
 //! One namespace of a test cluster with everything around the product: a simulator of Telegram, a CRM, a bot's token, a
 //! certificate. The demo is one scenario, every system test another.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use http::Method;
 use k8s_openapi::{
     ByteString,
@@ -20,9 +23,15 @@ use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
 
 use crate::{
     crm::{Control, Received},
+    installation::Installation,
     manifest,
     pki::{Authority, Leaf, Validity},
-    pod_http, wait,
+    pod_http::{self, ServiceProxy},
+    telegram::{
+        control::{ControlClient, Enqueue},
+        record::ApiCall,
+    },
+    wait,
 };
 
 /// The simulator's manifest.
@@ -52,13 +61,14 @@ pub struct Scenario {
 impl Scenario {
     /// Makes the namespace and starts the simulator in it, with one bot whose token lies in the Secret `support-bot` and a
     /// certificate for [`WEBHOOK`]'s Service in the Secret `hooks-tls`. A namespace of an earlier run is removed first.
-    pub async fn start(client: &Client, name: &str, test_tools_image: &str) -> anyhow::Result<Self> {
+    pub async fn start(installation: &Installation, name: &str) -> anyhow::Result<Self> {
+        let client = installation.client();
         let scenario = Self {
             client: client.clone(),
             namespace: namespace(name),
             authority: Authority::new()?,
             token: new_token()?,
-            test_tools_image: test_tools_image.to_owned(),
+            test_tools_image: installation.test_tools_image.clone(),
         };
         scenario.remove_and_wait().await?;
         let namespace = Namespace {
@@ -98,6 +108,25 @@ impl Scenario {
         scenario.apply(TELEGRAM).await?;
         scenario.wait_for_deployment("telegram").await?;
         Ok(scenario)
+    }
+
+    /// The simulator's control API, for the scenario's own bot.
+    pub fn telegram(&self) -> ControlClient<ServiceProxy> {
+        let transport = ServiceProxy {
+            client: self.client.clone(),
+            namespace: self.namespace.clone(),
+        };
+        ControlClient::new(transport).for_bot(bot_id(&self.token))
+    }
+
+    /// Lets the scenario's bot get `count` messages, from that many chats in turn; returns their ids.
+    pub async fn send(&self, count: usize, chats: usize) -> anyhow::Result<BTreeSet<i64>> {
+        send(&self.telegram(), count, chats).await
+    }
+
+    /// Calls of a Bot API method so far.
+    pub async fn calls(&self, method: &str) -> anyhow::Result<Vec<ApiCall>> {
+        self.telegram().calls(Some(method)).await
     }
 
     /// Applies a manifest in the scenario's namespace, after filling in what differs between scenarios.
@@ -305,13 +334,20 @@ impl Scenario {
         Ok(())
     }
 
-    /// Deletes the namespace and all in it, without waiting.
+    /// Replaces the resource's spec.
+    pub async fn replace_spec(&self, webhook: &str, spec: &Value) -> anyhow::Result<()> {
+        let patch: json_patch::Patch =
+            serde_json::from_value(json!([{"op": "replace", "path": "/spec", "value": spec}]))?;
+        let patch = Patch::Json::<TelegramWebhook>(patch);
+        self.api::<TelegramWebhook>()
+            .patch(webhook, &PatchParams::default(), &patch)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes the scenario's namespace and all in it, without waiting.
     pub async fn remove(&self) -> anyhow::Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        match namespaces.delete(&self.namespace, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            other => other.map(drop).map_err(Into::into),
-        }
+        remove(&self.client, &self.namespace).await
     }
 
     async fn remove_and_wait(&self) -> anyhow::Result<()> {
@@ -324,6 +360,47 @@ impl Scenario {
         )
         .await
     }
+}
+
+/// Deletes a namespace and all in it, without waiting; that there is none is fine.
+pub async fn remove(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    match Api::<Namespace>::all(client.clone())
+        .delete(namespace, &DeleteParams::default())
+        .await
+    {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).map_err(Into::into),
+    }
+}
+
+/// Lets a bot get `count` messages, from that many chats in turn; returns their ids.
+pub async fn send(
+    telegram: &ControlClient<ServiceProxy>,
+    count: usize,
+    chats: usize,
+) -> anyhow::Result<BTreeSet<i64>> {
+    let chats = (1001..).take(chats).collect();
+    let made = telegram
+        .enqueue(&Enqueue {
+            count,
+            chats,
+            ..Enqueue::default()
+        })
+        .await?;
+    ensure!(
+        made.discarded == 0,
+        "the simulator discarded {} updates",
+        made.discarded
+    );
+    Ok(made.update_ids.into_iter().collect())
+}
+
+/// A bot's id: the digits in front of its token's colon.
+pub fn bot_id(token: &str) -> i64 {
+    token
+        .split_once(':')
+        .and_then(|(id, _)| id.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Namespace of the scenario called `name`.

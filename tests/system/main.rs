@@ -1,1 +1,11 @@
-//! Black-box tests: system.
+//! The whole path on a real cluster: chart installed, pods injected, updates sent by a simulator of Telegram and received by
+//! a CRM. Every test is a scenario in a namespace of its own; `support/installation.rs` names them all.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod admission;
+mod deletion;
+mod delivery;
+mod mistakes;
+mod registration;
+mod shared_pod;
+mod world;

@@ -11,10 +11,22 @@ use crate::test_util::{policy, raw_config};
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-struct Ok200;
+/// Answers 200, once it may.
+struct Ok200 {
+    may_answer: Arc<Semaphore>,
+}
+
+impl Ok200 {
+    fn at_once() -> Self {
+        Self {
+            may_answer: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        }
+    }
+}
 
 impl Handler for Ok200 {
     async fn handle(&self, _: SocketAddr, _: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.may_answer.acquire().await.unwrap().forget();
         Response::new(Full::default())
     }
 }
@@ -24,7 +36,7 @@ fn connection() -> DuplexStream {
     let (ours, theirs) = duplex(MAX_BUFFER);
     let shared = Shared {
         tls: None,
-        handler: Ok200,
+        handler: Ok200::at_once(),
         metrics: None,
         stop: CancellationToken::new(),
     };
@@ -38,7 +50,7 @@ async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Ser
     let server = Server {
         listener,
         tls,
-        handler: Ok200,
+        handler: Ok200::at_once(),
         max_connections: 1,
         metrics: Some(metrics.clone()),
     };
@@ -48,6 +60,10 @@ async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Ser
 /// Sends a request and reads the head of its answer, which is all of it.
 async fn ask<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> String {
     io.write_all(REQUEST).await.unwrap();
+    answer(io).await
+}
+
+async fn answer<IO: AsyncRead + Unpin>(io: &mut IO) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
         assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
@@ -125,7 +141,34 @@ async fn a_connection_too_many_is_closed_and_counted_until_another_ends() {
     // the permit is given back in the same breath as the count
     let mut third = TcpStream::connect(address).await.unwrap();
     ask(&mut third).await;
+    drop(third);
     stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_server_refuses_new_connections_and_ends_with_the_last_answer() {
+    let metrics = Metrics::new();
+    let (address, mut server) = server(None, &metrics).await;
+    let may_answer = Arc::new(Semaphore::new(0));
+    server.handler = Ok200 {
+        may_answer: Arc::clone(&may_answer),
+    };
+    let stop = CancellationToken::new();
+    let mut serving = tokio::spawn(server.run(stop.clone()));
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    busy.write_all(REQUEST).await.unwrap();
+    while !metrics.encode().unwrap().contains("sidecar_connections 1\n") {
+        tokio::task::yield_now().await;
+    }
+
+    stop.cancel();
+    while TcpStream::connect(address).await.is_ok() {}
+    assert!(futures::poll!(&mut serving).is_pending());
+    may_answer.add_permits(1);
+    let answer = answer(&mut busy).await;
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    drop(busy);
     serving.await.unwrap();
 }
 

@@ -39,7 +39,10 @@ pub const ETCD: Program = Program {
 pub const HELM: Program = Program {
     name: "helm",
     package: "helm.sh/helm/v3/cmd/helm",
-    ldflags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0",
+    // as helm's own Makefile does: without a version of Kubernetes it assumes 1.20 when it renders
+    ldflags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0 \
+              -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36 \
+              -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36",
     takes: "about 1 minute the first time",
 };
 /// The cluster's DNS server.

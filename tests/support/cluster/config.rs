@@ -109,7 +109,6 @@ fn kubelet(paths: &Paths) -> serde_json::Value {
         "enforceNodeAllocatable": [],
         "syncFrequency": "1s", // a changed Secret is in its pod within about a second
         "serializeImagePulls": false,
-        "shutdownGracePeriod": "0s",
     })
 }
 

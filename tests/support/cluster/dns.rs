@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, Client};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
 
 use super::{apply, command};
 
@@ -30,4 +34,16 @@ pub async fn is_ready(client: &Client) -> Result<()> {
         Ok((ready < 1).then(|| format!("{ready} of its replicas are ready")))
     })
     .await
+}
+
+/// Replaces the names outside of the cluster that it knows.
+pub async fn define_names(client: &Client, names: &[(&str, &str)]) -> Result<()> {
+    let lines: Vec<_> = names
+        .iter()
+        .map(|(address, name)| format!("{address} {name}"))
+        .collect();
+    let patch = Patch::Merge(json!({"data": {"hosts": lines.join("\n")}}));
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-system");
+    maps.patch("coredns", &PatchParams::default(), &patch).await?;
+    Ok(())
 }

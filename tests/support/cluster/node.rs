@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::{Api, Client};
 
 use super::{
-    Progress, cgroup, command, config, dns,
+    Progress, cgroup, command, config, connection, dns,
     image::{Image, Layout},
     images, machine,
     network::{self, NODE_ADDRESS},
@@ -34,7 +34,7 @@ pub async fn start(paths: &Paths, progress: Progress<'_>) -> Result<()> {
     start_api_server(paths)?;
     start_containerd(paths)?;
     load_own_images(paths).await?;
-    let client = super::client_of(&paths.kubeconfig()).await?;
+    let client = connection::client_of(&paths.kubeconfig()).await?;
     api_server_is_ready(paths, &client).await?;
 
     progress("starting kube-controller-manager, kube-scheduler, kubelet and kube-proxy");
@@ -199,7 +199,7 @@ async fn api_server_is_ready(paths: &Paths, client: &Client) -> Result<()> {
     command::wait_until("the API server is ready", Duration::from_mins(1), async || {
         process::ensure_runs(paths, "etcd")?;
         process::ensure_runs(paths, "kube-apiserver")?;
-        Ok(super::readiness(client)
+        Ok(connection::readiness(client)
             .await
             .err()
             .map(|error| format!("{error:#}")))

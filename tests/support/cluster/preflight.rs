@@ -12,70 +12,22 @@ use super::{
     paths::Paths,
 };
 
-/// Something from a Debian package.
-#[derive(Debug)]
-struct Requirement {
-    package: &'static str,
-    /// Name of a program, or absolute path of a file; any one of them is enough.
-    any_of: &'static [&'static str],
-}
-
-const CNI_FOLDERS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
-
-const REQUIREMENTS: &[Requirement] = &[
-    Requirement {
-        package: "containerd",
-        any_of: &["containerd"],
-    },
-    Requirement {
-        package: "containerd",
-        any_of: &["ctr"],
-    },
-    Requirement {
-        package: "containerd",
-        any_of: &["containerd-shim-runc-v2"],
-    },
-    Requirement {
-        package: "runc",
-        any_of: &["runc"],
-    },
-    Requirement {
-        package: "containernetworking-plugins",
-        any_of: &["/usr/lib/cni/ptp", "/opt/cni/bin/ptp"],
-    },
-    Requirement {
-        package: "nftables",
-        any_of: &["nft"],
-    },
-    Requirement {
-        package: "iproute2",
-        any_of: &["ip"],
-    },
-    Requirement {
-        package: "util-linux",
-        any_of: &["nsenter"],
-    },
-    Requirement {
-        package: "util-linux",
-        any_of: &["setsid"],
-    },
-    Requirement {
-        package: "mount",
-        any_of: &["umount"],
-    },
-    Requirement {
-        package: "busybox-static",
-        any_of: &["busybox"],
-    },
-    Requirement {
-        package: "libc-bin",
-        any_of: &["ldd"],
-    },
-    Requirement {
-        package: "ca-certificates",
-        any_of: &[CA_CERTIFICATES],
-    },
+/// Debian packages, each with the programs and files that are needed of it.
+const PACKAGES: &[(&str, &[&str])] = &[
+    ("containerd", &["containerd", "containerd-shim-runc-v2", "ctr"]),
+    ("runc", &["runc"]),
+    ("containernetworking-plugins", &["ptp", "host-local", "loopback"]),
+    ("nftables", &["nft"]),
+    ("iproute2", &["ip"]),
+    ("util-linux", &["nsenter", "setsid", "unshare"]),
+    ("mount", &["mount", "umount"]),
+    ("busybox-static", &["busybox"]),
+    ("libc-bin", &["ldd"]),
+    ("ca-certificates", &[CA_CERTIFICATES]),
 ];
+
+/// Where Debian and others keep the network plugins.
+const CNI_FOLDERS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
 
 /// The folder of the CNI plugins.
 pub fn cni_plugins() -> &'static Path {
@@ -122,17 +74,20 @@ pub async fn check(paths: &Paths, progress: Progress<'_>) -> Result<Option<PathB
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    missing_of(REQUIREMENTS, |name| find(name).is_some())
+    let is_plugin = |name: &str| {
+        CNI_FOLDERS
+            .iter()
+            .any(|folder| Path::new(folder).join(name).is_file())
+    };
+    missing_of(PACKAGES, |name| find(name).is_some() || is_plugin(name))
 }
 
-/// The packages of the requirements that are not met, each once.
-fn missing_of(requirements: &[Requirement], exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let unmet = requirements
+/// The packages of which something does not exist.
+fn missing_of<'a>(packages: &[(&'a str, &[&str])], exists: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    let incomplete = packages
         .iter()
-        .filter(|requirement| !requirement.any_of.iter().any(|name| exists(name)));
-    let mut packages: Vec<_> = unmet.map(|requirement| requirement.package).collect();
-    packages.dedup();
-    packages
+        .filter(|(_, names)| !names.iter().all(|name| exists(name)));
+    incomplete.map(|(package, _)| *package).collect()
 }
 
 /// A program in the search path; an absolute path is itself.
@@ -228,11 +183,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_missing_package_is_named_once() {
-        let only_containerd = |name: &str| name == "containerd" || name == "/opt/cni/bin/ptp";
-        let up_to_plugins = &REQUIREMENTS[..5];
-        assert_eq!(missing_of(up_to_plugins, only_containerd), ["containerd", "runc"]);
-        assert_eq!(missing_of(up_to_plugins, |_| true), Vec::<&str>::new());
+    fn a_package_is_missing_when_one_of_its_programs_is() {
+        let packages: &[(&str, &[&str])] = &[("containerd", &["containerd", "ctr"]), ("runc", &["runc"])];
+        assert_eq!(missing_of(packages, |_| true), Vec::<&str>::new());
+        assert_eq!(missing_of(packages, |name| name != "ctr"), ["containerd"]);
+        assert_eq!(missing_of(packages, |_| false), ["containerd", "runc"]);
     }
 
     #[test]

@@ -6,7 +6,12 @@ use anyhow::Result;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client};
 
-use super::{external_kubeconfig, node::not_ready_reason, paths::Paths, process, readiness};
+use super::{
+    connection::{client_of, external_kubeconfig, readiness},
+    node::not_ready_reason,
+    paths::Paths,
+    process,
+};
 
 /// What is known about the cluster now.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ impl Status {
                 return Ok(status);
             }
         }
-        match super::client_of(&kubeconfig).await {
+        match client_of(&kubeconfig).await {
             Ok(client) => status.ask(&client).await,
             Err(error) => status.api_server = Err(format!("{error:#}")),
         }

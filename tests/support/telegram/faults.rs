@@ -33,6 +33,9 @@ pub enum ApiFaultKind {
     Timeout { seconds: u64 },
     /// The TCP connection is reset.
     Reset,
+    /// For setWebhook: its parameters are taken for bad ones, with all that a real refusal does, which is to erase the
+    /// webhook that was set.
+    Refused,
 }
 
 /// A fault of deliveries, for the next so many.

@@ -40,11 +40,12 @@ pub async fn call(bot: &Arc<Bot>, method: &str, arguments: &Arguments, by: Calle
         Caller::Hijacker => None,
     };
     let answer = match &fault {
+        Some(fault) if fault.kind == ApiFaultKind::Refused => Some(refuse(bot, arguments).await),
         Some(fault) if !fault.after_effect => None,
         _ => Some(execute(bot, method, arguments, by).await),
     };
     let reaction = match (&fault, &answer) {
-        (Some(fault), _) => react(fault),
+        (Some(fault), answer) => react(fault, answer.as_ref()),
         (None, Some(answer)) => Reaction::Answer(answer.clone()),
         (None, None) => Reaction::Reset,
     };
@@ -130,7 +131,13 @@ pub async fn reset(bot: &Bot) {
     };
 }
 
-fn react(fault: &ApiFault) -> Reaction {
+/// What setWebhook does with a secret token that it refuses.
+async fn refuse(bot: &Arc<Bot>, arguments: &Arguments) -> ApiAnswer {
+    let url = arguments.get("url");
+    set_webhook(bot, &Arguments::from_pairs([("url", url), ("secret_token", "?")])).await
+}
+
+fn react(fault: &ApiFault, answer: Option<&ApiAnswer>) -> Reaction {
     match fault.kind {
         ApiFaultKind::TooManyRequests { retry_after } => {
             Reaction::Answer(ApiAnswer::too_many_requests(retry_after))
@@ -145,6 +152,7 @@ fn react(fault: &ApiFault) -> Reaction {
         ApiFaultKind::Html502 => Reaction::Html502,
         ApiFaultKind::Timeout { seconds } => Reaction::Hang(Duration::from_secs(seconds)),
         ApiFaultKind::Reset => Reaction::Reset,
+        ApiFaultKind::Refused => answer.map_or(Reaction::Reset, |answer| Reaction::Answer(answer.clone())),
     }
 }
 

@@ -1,6 +1,10 @@
 //! `cargo xtask`: everything that is done with this workspace beyond `cargo build`.
 
 mod cluster;
+mod demo;
+mod generate;
+mod progress;
+mod test;
 
 use std::process::ExitCode;
 
@@ -18,13 +22,27 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Show the product at work on a real cluster; stays up until Ctrl-C
+    Demo {
+        /// Take everything down at once
+        #[arg(long)]
+        exit: bool,
+    },
+    /// Run everything that must hold: lints, unit tests, black-box tests, the whole path on a real cluster, the demo
+    Test,
+    /// Write the files that are generated from the types
+    Generate,
     /// Start, end or look at the test cluster
     Cluster(cluster::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    telegram_webhook_tests::cluster::install_crypto_provider();
     let outcome = match Arguments::parse().task {
+        Task::Demo { exit } => demo::run(exit).await,
+        Task::Test => test::run().await,
+        Task::Generate => generate::run(),
         Task::Cluster(arguments) => cluster::run(arguments).await,
     };
     match outcome {

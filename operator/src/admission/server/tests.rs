@@ -197,3 +197,18 @@ async fn shutdown_ends_the_server_and_idle_connections() {
         .is_err()
     );
 }
+
+#[tokio::test]
+async fn a_connection_that_never_asked_anything_does_not_hold_up_the_shutdown() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    // API servers open more connections than they come to use
+    let unused = connect(&server, &authority).await.unwrap();
+    // once this one has an answer, the server has long seen the other
+    let mut used = connect(&server, &authority).await.unwrap();
+    send(&mut used, "POST", "/inject", review()).await;
+    server.shutdown.cancel();
+    timeout(DRAIN_TIMEOUT / 2, server.task).await.unwrap().unwrap();
+    drop(unused);
+}

@@ -1,0 +1,146 @@
+//! The product installed on a cluster as a user would: images built and loaded, chart installed with helm.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{
+    cluster::{Cluster, Progress, images},
+    scenario,
+};
+
+/// Namespace that the operator is installed in.
+pub const NAMESPACE: &str = "telegram-webhook-system";
+/// Name of the Helm release.
+pub const RELEASE: &str = "telegram-webhook-operator";
+/// Name of the demo's scenario.
+pub const DEMO: &str = "demo";
+/// Every scenario that a run may start. The operator accepts no Bot API server that its flags don't name, so they are all
+/// named at installation.
+pub const SCENARIOS: &[&str] = &[
+    DEMO,
+    "delivery",
+    "registration",
+    "admission",
+    "outage",
+    "restart",
+    "retain",
+    "delete",
+    "unreachable",
+    "tokenless",
+    "rejected",
+    "renewal",
+    "mistakes",
+    "shared",
+    "suspended",
+];
+
+/// The product installed on a cluster.
+pub struct Installation {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Name of the image with the simulator and the sample CRM.
+    pub test_tools_image: String,
+}
+
+impl Installation {
+    /// Brings the cluster up, builds and loads the images, installs or upgrades the chart. Does only what is not done yet.
+    pub async fn up(say: Progress<'_>) -> anyhow::Result<Self> {
+        let cluster = Cluster::up(say).await?;
+        say("building the binaries and images (usually 5 min cold, 10 s warm)");
+        let mut loaded = Vec::new();
+        for image in images::of_workspace(say).await? {
+            loaded.push((
+                image.name().to_owned(),
+                image.digest().to_owned(),
+                cluster.load_image(&image).await?,
+            ));
+        }
+        let find = |name: &str| {
+            let found = loaded.iter().find(|(wanted, ..)| wanted == name);
+            found.with_context(|| format!("the image {name} was not built"))
+        };
+        say("installing the chart (usually 10 s)");
+        let (_, digest, operator) = find(images::OPERATOR)?;
+        let (.., sidecar) = find(images::SIDECAR)?;
+        install(&cluster, &values(operator, digest, sidecar)?).await?;
+        let (.., test_tools) = find(images::TEST_TOOLS)?;
+        Ok(Self {
+            test_tools_image: test_tools.clone(),
+            cluster,
+        })
+    }
+
+    /// A client of the cluster, with all rights.
+    pub fn client(&self) -> Client {
+        self.cluster.client()
+    }
+
+    /// Removes what was made: the whole cluster if it is ours, else the release and the given scenarios' namespaces.
+    pub async fn down(self, say: Progress<'_>, scenarios: &[&str]) -> anyhow::Result<()> {
+        if self.cluster.is_ours() {
+            return Cluster::down(say).await;
+        }
+        for name in scenarios {
+            scenario::remove(&self.client(), &scenario::namespace(name)).await?;
+        }
+        run(self
+            .cluster
+            .helm()
+            .args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait"]))
+        .await
+    }
+}
+
+/// The chart's folder.
+pub fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/telegram-webhook-operator")
+}
+
+/// Values for a test: our images, every scenario's simulator allowed, changed Secrets noticed soon.
+fn values(operator: &str, operator_digest: &str, sidecar: &str) -> anyhow::Result<Value> {
+    let image = |name: &str| -> anyhow::Result<Value> {
+        let (repository, tag) = name
+            .rsplit_once(':')
+            .with_context(|| format!("the image {name} has no tag"))?;
+        Ok(json!({"repository": repository, "tag": tag}))
+    };
+    let api_servers: Vec<_> = SCENARIOS.iter().map(|name| scenario::api_server(name)).collect();
+    Ok(json!({
+        "image": image(operator)?,
+        "sidecar": {"image": image(sidecar)?},
+        "operator": {"localApiServers": api_servers, "resyncSeconds": 5, "cleanupDeadlineSeconds": 10},
+        // the tag stays the same when the content changes
+        "podAnnotations": {"telegram-webhook.dev/test-image": operator_digest},
+    }))
+}
+
+async fn install(cluster: &Cluster, values: &Value) -> anyhow::Result<()> {
+    let file = tempfile::NamedTempFile::with_suffix(".json")?;
+    std::fs::write(file.path(), serde_json::to_vec(values)?)?;
+    let mut helm = cluster.helm();
+    helm.args(["upgrade", "--install", RELEASE])
+        .arg(chart())
+        .arg("--values")
+        .arg(file.path())
+        .args([
+            "--namespace",
+            NAMESPACE,
+            "--create-namespace",
+            "--wait",
+            "--timeout",
+            "120s",
+        ]);
+    run(&mut helm).await
+}
+
+async fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().await?;
+    if !output.status.success() {
+        bail!("helm failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Updates go from Telegram through the injected sidecar to the CRM; nothing else does.
+
+use std::collections::BTreeSet;
+
+use anyhow::ensure;
+use http::Method;
+use telegram_webhook_crds::{SIDECAR_CONTAINER, WEBHOOK_PORT};
+use telegram_webhook_tests::{
+    forgery::{self, Refusal, SECRET_HEADER},
+    ledger::Ledger,
+    pki::Validity,
+    pod_http::{self, PodConnection},
+    scenario::{PATIENCE, Scenario, WEBHOOK},
+    wait,
+};
+
+use crate::world::scenario;
+
+/// Waits until the CRM has all of `sent`, and returns the ledger.
+async fn delivered(scenario: &Scenario, sent: &BTreeSet<i64>) -> anyhow::Result<Ledger> {
+    wait::until("every update at the CRM", PATIENCE, || async {
+        let ledger = Ledger::new(sent, &scenario.received().await?);
+        ensure!(ledger.lost == 0, "{ledger}");
+        Ok(Some(ledger))
+    })
+    .await
+}
+
+async fn connect(scenario: &Scenario) -> anyhow::Result<PodConnection> {
+    let tls = pod_http::tls_client(scenario.authority.pem())?;
+    let pod = scenario.crm_pod().await?;
+    PodConnection::open(
+        &scenario.client,
+        &scenario.namespace,
+        &pod,
+        WEBHOOK_PORT,
+        &tls,
+        &scenario.host(WEBHOOK),
+    )
+    .await
+}
+
+#[test]
+fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
+    scenario("delivery", |scenario| async move {
+        scenario.start_crm_and_webhook().await?;
+        let pods = scenario.crm_pods().await?;
+        let sidecar = pods[0].spec.as_ref().unwrap().init_containers.as_ref().unwrap()[0].clone();
+        assert_eq!(
+            (sidecar.name.as_str(), sidecar.restart_policy.as_deref()),
+            (SIDECAR_CONTAINER, Some("Always"))
+        );
+
+        let sent = scenario.send(300, 30).await?;
+        let refusals =
+            forgery::try_all(&mut connect(&scenario).await?, &scenario.slot(WEBHOOK).await?).await?;
+        assert!(refusals.iter().all(Refusal::is_right), "{refusals:#?}");
+        let ledger = delivered(&scenario, &sent).await?;
+        assert!(ledger.is_clean(), "{ledger:?}");
+        assert!(
+            scenario
+                .received()
+                .await?
+                .iter()
+                .all(|received| !received.secret_header)
+        );
+        Ok(scenario)
+    });
+}
+
+#[test]
+fn while_the_crm_is_down_telegram_keeps_the_updates_and_delivers_them_in_order_later() {
+    scenario("outage", |scenario| async move {
+        scenario.start_crm_and_webhook().await?;
+        scenario.crm_answers(500).await?;
+        let slot = scenario.slot(WEBHOOK).await?;
+        let answer = connect(&scenario)
+            .await?
+            .send(
+                Method::POST,
+                &slot.path,
+                &[(SECRET_HEADER, &slot.secret_token)],
+                r#"{"update_id":1}"#,
+            )
+            .await?;
+        assert_eq!(answer.status().as_u16(), 503);
+        assert!(
+            answer.body().is_empty() && answer.headers().contains_key("retry-after"),
+            "{answer:?}"
+        );
+
+        let sent = scenario.send(20, 4).await?;
+        wait::until("refused tries at Telegram", PATIENCE, || async {
+            let statuses = scenario.telegram().summary().await?.statuses;
+            Ok((statuses.get("503").is_some_and(|count| *count >= 4)).then_some(()))
+        })
+        .await?;
+        assert_eq!(Ledger::new(&sent, &scenario.received().await?).delivered, 0);
+        scenario.crm_answers(200).await?;
+        let ledger = delivered(&scenario, &sent).await?;
+        assert!(ledger.is_clean(), "{ledger:?}");
+        Ok(scenario)
+    });
+}
+
+#[test]
+fn a_renewed_certificate_is_served_without_a_dropped_connection() {
+    scenario("renewal", |scenario| async move {
+        scenario.start_crm_and_webhook().await?;
+        let slot = scenario.slot(WEBHOOK).await?;
+        let headers = [(SECRET_HEADER, slot.secret_token.as_str())];
+        let mut open = connect(&scenario).await?;
+        let old = open.certificate.clone();
+        assert_eq!(
+            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":1}"#)
+                .await?
+                .status()
+                .as_u16(),
+            200
+        );
+
+        let renewed = scenario
+            .authority
+            .issue(&scenario.host(WEBHOOK), Validity::Current)?;
+        scenario.put_certificate("hooks-tls", &renewed).await?;
+        wait::until("the renewed certificate", PATIENCE, || async {
+            Ok((connect(&scenario).await?.certificate != old).then_some(()))
+        })
+        .await?;
+        // the connection from before still serves
+        assert_eq!(
+            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":2}"#)
+                .await?
+                .status()
+                .as_u16(),
+            200
+        );
+        let sent = scenario.send(20, 5).await?;
+        let received = delivered(&scenario, &sent).await?;
+        assert_eq!((received.lost, received.out_of_order), (0, 0), "{received:?}");
+        let pod = scenario.crm_pods().await?.remove(0);
+        let restarts = pod.status.unwrap().init_container_statuses.unwrap()[0].restart_count;
+        assert_eq!(restarts, 0, "the sidecar was restarted");
+        Ok(scenario)
+    });
+}

@@ -1,0 +1,174 @@
+//! `cargo xtask test`: everything that must hold, in the order in which a fault is cheapest to find.
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use telegram_webhook_tests::installation::Installation;
+use tokio::process::Command;
+
+use crate::{demo, progress::Progress};
+
+/// One command of the run, what it shows, and how long it usually takes on two cores.
+struct Step {
+    what: &'static str,
+    usually: &'static str,
+    command: &'static [&'static str],
+}
+
+/// What needs no cluster.
+const HERE: &[Step] = &[
+    Step {
+        what: "formatting",
+        usually: "1 s",
+        command: &["fmt", "--all", "--check"],
+    },
+    Step {
+        what: "lints",
+        usually: "3 min cold, seconds warm",
+        command: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    },
+    Step {
+        what: "unit tests",
+        usually: "4 min cold, seconds warm",
+        command: &["test", "--workspace", "--lib", "--bins"],
+    },
+    Step {
+        what: "the simulator against what was measured on Telegram's own delivery engine",
+        usually: "1 min",
+        command: &["test", "-p", "telegram-webhook-tests", "--test", "simulator"],
+    },
+    Step {
+        what: "the sidecar as a black box, over real TLS",
+        usually: "1 min",
+        command: &["test", "-p", "telegram-webhook-tests", "--test", "sidecar"],
+    },
+];
+
+/// What needs one. The scenarios wait for pods most of the time, so more of them run at once than there are cores.
+const ON_THE_CLUSTER: &[Step] = &[
+    Step {
+        what: "the operator against a real API server",
+        usually: "1 min",
+        command: &[
+            "test",
+            "-p",
+            "telegram-webhook-tests",
+            "--test",
+            "operator",
+            "--",
+            "--test-threads=4",
+        ],
+    },
+    Step {
+        what: "the whole path on a real cluster",
+        usually: "4 min",
+        command: &[
+            "test",
+            "-p",
+            "telegram-webhook-tests",
+            "--test",
+            "system",
+            "--",
+            "--test-threads=4",
+        ],
+    },
+];
+
+/// Runs everything; the cluster is taken down at the end, unless it was up before.
+pub async fn run() -> anyhow::Result<()> {
+    let progress = Progress::new();
+    for step in HERE {
+        run_step(step, &progress).await?;
+    }
+    single_tls_stack(&progress).await?;
+    deny(&progress).await?;
+    let installation = Installation::up(&progress.sayer()).await?;
+    for step in ON_THE_CLUSTER {
+        run_step(step, &progress).await?;
+    }
+    drop(installation);
+    progress.say("the demo");
+    demo::run(true).await?;
+    progress.say("everything passed");
+    Ok(())
+}
+
+async fn run_step(step: &Step, progress: &Progress) -> anyhow::Result<()> {
+    let Step {
+        what,
+        usually,
+        command,
+    } = step;
+    progress.say(&format!(
+        "{what} (usually {usually}): cargo {}",
+        command.join(" ")
+    ));
+    let status = Command::new(env!("CARGO")).args(*command).status().await?;
+    if !status.success() {
+        bail!("{what}: cargo {} failed", command.join(" "));
+    }
+    Ok(())
+}
+
+/// No second crypto library may be compiled in, whichever feature asks for it.
+async fn single_tls_stack(progress: &Progress) -> anyhow::Result<()> {
+    progress.say("one TLS stack: rustls with aws-lc-rs");
+    for banned in ["ring", "openssl-sys", "native-tls"] {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--workspace",
+                "-e",
+                "normal,build",
+                "--target",
+                "x86_64-unknown-linux-gnu",
+                "-i",
+                banned,
+            ])
+            .stderr(Stdio::null())
+            .output()
+            .await?;
+        if !output.stdout.is_empty() {
+            bail!(
+                "{banned} is compiled in:\n{}",
+                String::from_utf8_lossy(&output.stdout)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Licences, sources and doubled versions, where cargo-deny is installed.
+async fn deny(progress: &Progress) -> anyhow::Result<()> {
+    let installed = Command::new(env!("CARGO"))
+        .args(["deny", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .await
+        .context("can't start cargo")?
+        .success();
+    if !installed {
+        progress
+            .say("licences not checked: cargo-deny is missing (cargo install --locked cargo-deny, 6 min)");
+        return Ok(());
+    }
+    progress.say("licences, sources, doubled versions");
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "deny",
+            "--offline",
+            "--config",
+            ".deny.toml",
+            "check",
+            "bans",
+            "licenses",
+            "sources",
+        ])
+        .status()
+        .await?;
+    if !status.success() {
+        bail!("cargo deny found something: see .deny.toml");
+    }
+    Ok(())
+}
