@@ -1,8 +1,12 @@
 use std::sync::Mutex;
 
 use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep};
 
-use super::*;
+use super::{
+    super::{memory::REFUSAL_HOLDS, stored::Accepted},
+    *,
+};
 use crate::{
     fixtures::telegram::{Answer, FakeTelegram, bot},
     telegram::WebhookParameters,
