@@ -21,6 +21,8 @@ use crate::{
 
 mod ensure;
 
+use self::ensure::History;
+
 /// What this step works with.
 pub struct Telegram<'a> {
     /// The Bot API.
@@ -121,9 +123,12 @@ pub async fn register(
         return Ok(Outcome::Waiting(reason));
     }
     let stored = webhook.stored.as_ref();
-    let accepted = stored.and_then(|stored| stored.accepted.as_ref());
+    let history = History {
+        accepted: stored.and_then(|stored| stored.accepted.as_ref()),
+        refused: stored.and_then(|stored| stored.refused.as_ref()),
+    };
     let outcome = telegram
-        .ensure(ledger, &webhook.bot, &applied.wanted, accepted)
+        .ensure(ledger, &webhook.bot, &applied.wanted, history)
         .await
         .map_err(|error| noted(error, report))?;
     report.fine(

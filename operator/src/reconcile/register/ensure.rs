@@ -4,11 +4,15 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use jiff::Timestamp;
+use tokio::time::sleep;
 
-use super::{Error, Outcome, Telegram};
+use super::{Error, Outcome, Telegram, whole_second};
 use crate::{
-    reconcile::{apply::Ledger, memory::REFUSAL_HOLDS, stored::Accepted},
+    reconcile::{
+        apply::Ledger,
+        stored::{Accepted, Refused},
+    },
     telegram::{
         ApiError, Bot, BotUser, WebhookInfo,
         plan::{Plan, plan, shows},
@@ -21,6 +25,19 @@ const RESTORE_ATTEMPTS: u32 = 4;
 const RESTORE_PAUSE: Duration = Duration::from_secs(1);
 /// What a single wait within a pass may last; more is left to the next pass.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A set of parameters that Telegram refused isn't sent again sooner: each refusal erases the webhook for a moment, and
+/// Telegram itself remembers a failed look-up of a host for five minutes.
+pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
+
+/// What Telegram said last.
+#[derive(Clone, Copy, Default)]
+pub struct History<'a> {
+    /// What it accepted.
+    pub accepted: Option<&'a Accepted>,
+    /// What it refused.
+    pub refused: Option<&'a Refused>,
+}
 
 // === impl Telegram ===
 
@@ -57,7 +74,7 @@ impl Telegram<'_> {
         ledger: &dyn Ledger,
         bot: &Bot,
         wanted: &Accepted,
-        accepted: Option<&Accepted>,
+        History { accepted, refused }: History<'_>,
     ) -> Result<Outcome, Error> {
         // what another bot or server accepted says nothing about this one
         let accepted = accepted
@@ -71,13 +88,15 @@ impl Telegram<'_> {
             Plan::Keep => return Ok(Outcome::Kept),
             Plan::Set(why) => why,
         };
-        if let Some(description) = self.refused_before(wanted) {
-            let working = self.put_back_if_erased(bot, &live, accepted).await?;
-            return Err(Error::Refused { description, working });
+        if let Some(refused) = refused.filter(|refused| refused.holds(wanted, Timestamp::now())) {
+            return Err(Error::Refused {
+                description: refused.description.clone(),
+                working: self.put_back_if_erased(bot, &live, accepted).await?,
+            });
         }
         match self.api.set_webhook(bot, &wanted.parameters).await {
             Ok(()) => self.confirm(bot, wanted).await?,
-            Err(error) => self.recover(bot, wanted, accepted, error).await?,
+            Err(error) => self.recover(ledger, bot, wanted, accepted, error).await?,
         }
         ledger.record(wanted).await.map_err(Error::Ledger)?;
         tracing::info!(bot = bot.token.bot_id(), slot = wanted.slot, ?why, "webhook set");
@@ -87,6 +106,7 @@ impl Telegram<'_> {
     /// After a failed setWebhook. A refusal, and perhaps a lost answer, means that the webhook of before is erased.
     async fn recover(
         &self,
+        ledger: &dyn Ledger,
         bot: &Bot,
         wanted: &Accepted,
         accepted: Option<&Accepted>,
@@ -94,10 +114,17 @@ impl Telegram<'_> {
     ) -> Result<(), Error> {
         match error {
             ApiError::BadRequest(description) => {
-                self.remember_refusal(wanted, &description);
-                let live = self.look(bot).await?;
-                let working = self.put_back_if_erased(bot, &live, accepted).await?;
-                Err(Error::Refused { description, working })
+                let put_back = async {
+                    let live = self.look(bot).await?;
+                    self.put_back_if_erased(bot, &live, accepted).await
+                };
+                let working = put_back.await;
+                let refused = Refused::now(wanted, description.clone());
+                ledger.refuse(&refused).await.map_err(Error::Ledger)?;
+                Err(Error::Refused {
+                    description,
+                    working: working?,
+                })
             }
             ApiError::Timeout | ApiError::Transport | ApiError::Server(_) | ApiError::Malformed => {
                 let live = self.look(bot).await?;
@@ -181,20 +208,22 @@ impl Telegram<'_> {
         });
         Error::TokenRejected
     }
+}
 
-    fn remember_refusal(&self, wanted: &Accepted, description: &str) {
-        let refusal = (
-            wanted.parameters.fingerprint(),
-            Instant::now(),
-            description.to_owned(),
-        );
-        self.memory
-            .update(self.uid, |memory| memory.refused = Some(refusal));
+// === impl Refused ===
+
+impl Refused {
+    fn now(refused: &Accepted, description: String) -> Self {
+        Self {
+            fingerprint: refused.parameters.fingerprint(),
+            description,
+            at: whole_second(Timestamp::now()),
+        }
     }
 
-    fn refused_before(&self, wanted: &Accepted) -> Option<String> {
-        let (fingerprint, when, description) = self.memory.of(self.uid).refused?;
-        let holds = fingerprint == wanted.parameters.fingerprint() && when.elapsed() < REFUSAL_HOLDS;
-        holds.then_some(description)
+    /// Whether it is too early to try these parameters again.
+    fn holds(&self, wanted: &Accepted, now: Timestamp) -> bool {
+        let recent = now.duration_since(self.at).unsigned_abs() < REFUSAL_HOLDS;
+        recent && self.fingerprint == wanted.parameters.fingerprint()
     }
 }
