@@ -1,5 +1,7 @@
 //! Starts the operator: crypto provider, flags, logging, signals.
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 use telegram_webhook_operator::{app, args::Args};
@@ -7,15 +9,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-fn main() -> anyhow::Result<()> {
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("another crypto provider is installed already"))?;
+fn main() -> ExitCode {
+    let crypto = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let args = Args::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
-    runtime.block_on(run(args))
+    let result = crypto
+        .map_err(|_| anyhow::anyhow!("another crypto provider is installed already"))
+        .and_then(|()| tokio::runtime::Runtime::new().context("failed to start the runtime"))
+        .and_then(|runtime| runtime.block_on(run(args)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "operator fails");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
@@ -36,8 +45,5 @@ async fn run(args: Args) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    app::run(args, shutdown).await.inspect_err(|error| {
-        tracing::error!(%error, "operator fails");
-    })?;
-    Ok(())
+    Ok(app::run(args, shutdown).await?)
 }
