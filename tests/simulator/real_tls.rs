@@ -18,7 +18,11 @@ use telegram_webhook_tests::telegram::{
     methods::Reaction,
     record::{Delivery, Outcome},
 };
-use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::oneshot};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 use tokio_rustls::LazyConfigAcceptor;
 
 use crate::{
@@ -53,6 +57,7 @@ async fn serve(config: ServerConfig, script: Arc<Script>) -> Server {
     tokio::spawn(async move {
         let mut released = Some(released);
         while let Ok((tcp, _)) = listener.accept().await {
+            tcp.set_nodelay(true).unwrap();
             let Ok(start) = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await else {
                 continue;
             };
@@ -159,6 +164,20 @@ async fn until(condition: impl Fn() -> bool) {
         }
     });
     found.await.expect("the condition holds within ten seconds");
+}
+
+/// So many round trips over a connection of its own.
+async fn exchange_bytes(rounds: usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (mut near, mut far) = (near.unwrap(), far.unwrap().0);
+    for _ in 0..rounds {
+        near.write_all(b"x").await.unwrap();
+        far.read_u8().await.unwrap();
+        far.write_all(b"x").await.unwrap();
+        near.read_u8().await.unwrap();
+    }
 }
 
 async fn first_error(bot: &Bot, id: i64) -> String {
@@ -308,10 +327,8 @@ async fn observed_a_tls_close_is_not_noticed_until_tcp_is_closed_too() {
     };
     let id = enqueue(5);
     until(|| server.tls_ended.load(Ordering::SeqCst)).await;
-    // it lies in the client's socket: these turns are more than the runtime needs to look there
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
+    // it lies in the client's socket, before which the runtime hears of no later byte
+    exchange_bytes(50).await;
     assert!(
         delivery(&bot, id).attempts[0].finished_at.is_none(),
         "not noticed"
