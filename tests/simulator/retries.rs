@@ -253,6 +253,21 @@ async fn fact_3_6_another_status_starts_the_23_hours_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fact_3_6_connection_errors_dont_start_the_23_hours_again() {
+    let bench = Bench::start(|request| {
+        if request.attempt % 2 == 0 {
+            Action::Reset
+        } else {
+            Action::status("410 Gone")
+        }
+    })
+    .await;
+    bench.enqueue(&[-1]);
+    bench.run_for(23.2 * 3600.0).await;
+    assert_eq!(bench.info().await["url"], "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn fact_3_5_an_update_that_always_fails_is_dropped_when_its_day_is_over() {
     let bench = Bench::start(|_| Action::status("500 Internal Server Error")).await;
     let id = bench.enqueue(&[-1])[0];
