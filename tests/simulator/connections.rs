@@ -145,6 +145,38 @@ async fn fact_3_3_a_moved_address_is_noticed_after_half_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fact_3_2_a_connection_to_the_old_address_is_closed_after_its_answer() {
+    let bench = Bench::start(|_| Action::ok()).await;
+    bench.network.name(HOST, &["149.154.160.99"]);
+    // one request a half minute keeps the first connection open
+    for _ in 0..70 {
+        bench.enqueue(&[-1]);
+        bench.run_for(30.0).await;
+    }
+    let used: Vec<usize> = bench
+        .script
+        .received()
+        .iter()
+        .map(|request| request.connection)
+        .collect();
+    assert_eq!(used.first(), Some(&1));
+    assert_eq!(used.last(), Some(&2));
+    let last = bench.network.targets.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(last.address.to_string(), "149.154.160.99:443");
+    assert_eq!(bench.pending(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fact_3_4_a_server_that_never_accepts_is_a_write_timeout() {
+    let bench = Bench::idle(|_| Action::ok());
+    *bench.network.hangs.lock().unwrap() = true;
+    bench.set(&[("url", crate::bench::URL)]).await;
+    bench.enqueue(&[-1]);
+    bench.run_for(61.0).await;
+    assert_eq!(bench.last_error().await.as_deref(), Some("Write timeout expired"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn fact_3_2_requests_are_never_pipelined() {
     let bench = Bench::start_with(|_| Action::ok().after(0.5), &[("max_connections", "1")]).await;
     bench.enqueue(&chats(4));

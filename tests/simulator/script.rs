@@ -201,6 +201,8 @@ pub struct ScriptedNetwork {
     pub targets: Mutex<Vec<Target>>,
     /// When set, connecting fails with this text.
     pub refusal: Mutex<Option<String>>,
+    /// When set, connecting never ends.
+    pub hangs: Mutex<bool>,
 }
 
 impl ScriptedNetwork {
@@ -211,6 +213,7 @@ impl ScriptedNetwork {
             lookups: AtomicUsize::new(0),
             targets: Mutex::default(),
             refusal: Mutex::default(),
+            hangs: Mutex::default(),
         })
     }
 
@@ -231,6 +234,9 @@ impl Network for ScriptedNetwork {
         self.targets.lock().unwrap().push(target.clone());
         if let Some(refusal) = self.refusal.lock().unwrap().clone() {
             return Box::pin(async { Err(refusal) });
+        }
+        if *self.hangs.lock().unwrap() {
+            return Box::pin(std::future::pending());
         }
         let (near, mut far) = tokio::io::duplex(1 << 20);
         let end = Arc::new(AtomicU8::new(0));
