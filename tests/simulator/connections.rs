@@ -167,6 +167,17 @@ async fn fact_3_2_a_connection_to_the_old_address_is_closed_after_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fact_3_4_the_60_seconds_start_again_when_a_request_is_handed_over() {
+    let bench = Bench::start(|_| Action::Silence).await;
+    bench.run_for(50.0).await;
+    bench.enqueue(&[-1]);
+    bench.run_for(59.0).await;
+    assert_eq!(bench.last_error().await, None);
+    bench.run_for(2.0).await;
+    assert_eq!(bench.last_error().await.as_deref(), Some("Read timeout expired"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn fact_3_4_a_server_that_never_accepts_is_a_write_timeout() {
     let bench = Bench::idle(|_| Action::ok());
     *bench.network.hangs.lock().unwrap() = true;

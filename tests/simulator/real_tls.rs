@@ -250,9 +250,9 @@ async fn fact_3_3_an_unknown_authority_or_another_name_is_a_failure_with_an_ssl_
 }
 
 /// A self-signed certificate, marked as an authority as OpenSSL makes them or not.
-fn self_signed(authority: bool) -> (ServerConfig, String) {
+fn self_signed(name: &str, authority: bool) -> (ServerConfig, String) {
     let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     if authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     }
@@ -264,7 +264,7 @@ fn self_signed(authority: bool) -> (ServerConfig, String) {
 async fn fact_3_3_an_uploaded_self_signed_certificate_is_trusted() {
     install_crypto();
     for authority in [true, false] {
-        let (config, pem) = self_signed(authority);
+        let (config, pem) = self_signed("localhost", authority);
         let server = serve(config, Script::new(|_| Action::ok())).await;
         let (simulator, bot) = simulator(&Pki::new().ca.pem());
         set(&simulator, server.port, Some(pem)).await;
@@ -274,12 +274,23 @@ async fn fact_3_3_an_uploaded_self_signed_certificate_is_trusted() {
 }
 
 #[tokio::test]
+async fn fact_3_3_an_uploaded_certificate_for_another_name_is_a_failure() {
+    install_crypto();
+    let (config, pem) = self_signed("elsewhere.example.com", true);
+    let server = serve(config, Script::new(|_| Action::ok())).await;
+    let (simulator, bot) = simulator(&Pki::new().ca.pem());
+    set(&simulator, server.port, Some(pem)).await;
+    let id = simulator.enqueue(&bot, &Enqueue::default()).unwrap().update_ids[0];
+    assert_eq!(first_error(&bot, id).await, CERTIFICATE_ERROR);
+}
+
+#[tokio::test]
 async fn fact_3_3_with_an_uploaded_certificate_nothing_else_is_trusted() {
     install_crypto();
     let pki = Pki::new();
     let server = serve(pki.server("localhost"), Script::new(|_| Action::ok())).await;
     let (simulator, bot) = simulator(&pki.ca.pem());
-    let (_, another) = self_signed(true);
+    let (_, another) = self_signed("localhost", true);
     set(&simulator, server.port, Some(another)).await;
     let id = simulator.enqueue(&bot, &Enqueue::default()).unwrap().update_ids[0];
     assert_eq!(first_error(&bot, id).await, CERTIFICATE_ERROR);

@@ -27,9 +27,15 @@ async fn fact_1_3_an_update_in_flight_is_cut_and_sent_again_with_the_new_secret(
     .await;
     let id = bench.enqueue(&[-1])[0];
     bench.run_for(1.0).await;
+    assert_eq!(bench.script.left.load(Ordering::SeqCst), 0);
     let description = bench.set(&[("url", URL), ("secret_token", "new")]).await;
     assert_eq!(description, "Webhook was set");
     bench.run_for(0.1).await;
+    assert_eq!(
+        bench.script.left.load(Ordering::SeqCst),
+        1,
+        "cut in the middle of a request"
+    );
     let requests = bench.requests(id);
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].body, requests[1].body);

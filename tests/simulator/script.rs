@@ -90,6 +90,8 @@ pub struct Script {
     received: Mutex<Vec<Received>>,
     opened: Mutex<Vec<Instant>>,
     connections: AtomicUsize,
+    /// Connections that the client closed.
+    pub left: AtomicUsize,
 }
 
 impl Script {
@@ -99,6 +101,7 @@ impl Script {
             received: Mutex::default(),
             opened: Mutex::default(),
             connections: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
         })
     }
 
@@ -120,6 +123,7 @@ impl Script {
         let mut buffer = Vec::new();
         loop {
             let Some((head, body)) = read_request(stream, &mut buffer).await? else {
+                self.left.fetch_add(1, Ordering::SeqCst);
                 return Ok(End::Closed);
             };
             let mut action = self.note(connection, head, body);
