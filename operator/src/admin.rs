@@ -119,3 +119,78 @@ fn respond(status: StatusCode, content_type: &'static str, body: String) -> Resp
     );
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{self, cluster::FakeCluster};
+
+    /// A served admin port, its cluster, and the switch for admission.
+    struct Port {
+        url: String,
+        cluster: FakeCluster,
+        admission: watch::Sender<bool>,
+        _serving: tokio_util::sync::DropGuard,
+    }
+
+    async fn port() -> Port {
+        fixtures::install_crypto();
+        let cluster = FakeCluster::start().await;
+        let (admission, ready) = watch::channel(false);
+        let admin = Admin {
+            client: cluster.client(),
+            admission: ready,
+            metrics: Arc::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        tokio::spawn(serve(listener, admin, shutdown.clone()));
+        Port {
+            url,
+            cluster,
+            admission,
+            _serving: shutdown.drop_guard(),
+        }
+    }
+
+    impl Port {
+        async fn status(&self, path: &str) -> u16 {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let response = client.get(format!("{}{path}", self.url)).send().await.unwrap();
+            response.status().as_u16()
+        }
+    }
+
+    #[tokio::test]
+    async fn ready_means_that_admission_is_served_and_the_api_answers() {
+        let port = port().await;
+        assert_eq!(port.status("/readyz").await, 503);
+        port.admission.send_replace(true);
+        assert_eq!(port.status("/readyz").await, 503);
+        let version = [
+            "major",
+            "minor",
+            "gitVersion",
+            "gitCommit",
+            "gitTreeState",
+            "buildDate",
+        ]
+        .into_iter()
+        .chain(["goVersion", "compiler", "platform"])
+        .map(|field| (field, "1"))
+        .collect::<std::collections::BTreeMap<_, _>>();
+        port.cluster.put("/version", &json!(version));
+        assert_eq!(port.status("/readyz").await, 200);
+    }
+
+    #[tokio::test]
+    async fn liveness_and_metrics_need_nothing_else() {
+        let port = port().await;
+        assert_eq!(port.status("/livez").await, 200);
+        assert_eq!(port.status("/metrics").await, 200);
+        assert_eq!(port.status("/other").await, 404);
+    }
+}

@@ -1,6 +1,6 @@
 //! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> build -> apply -> register -> status.
-//! Each step is a file of the same name; the first, the fourth and the last use the Kubernetes API, the fifth the Bot API, and
-//! the others are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake stops
+//! Each step is a file of the same name; the first, the fourth and the last use the Kubernetes API, the fifth the Bot API (once
+//! before the third, to ask whose the token is), and the others are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake stops
 //! the pass before anything of a webhook that works is changed.
 
 use std::{sync::Arc, time::Duration};

@@ -201,9 +201,9 @@ impl fmt::Debug for WebhookInfo {
 
 impl WebhookParameters {
     /// Names this set of parameters without giving it away.
-    pub fn fingerprint(&self) -> [u8; 32] {
+    pub fn fingerprint(&self) -> String {
         // serialising plain strings and numbers to memory has no way to fail
-        Sha256::digest(serde_json::to_vec(self).unwrap_or_default()).into()
+        hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
     }
 }
 

@@ -11,9 +11,9 @@ use serde_json::Value;
 use telegram_webhook_crds::{FIELD_MANAGER, STATUS_FIELD_MANAGER, TelegramWebhook, TelegramWebhookStatus};
 
 use super::{
-    build::{Prepared, with_accepted},
+    build::Prepared,
     dereference::Found,
-    stored::Accepted,
+    stored::{ACCEPTED_FILE, Accepted, REFUSED_FILE, Refused, put},
 };
 use crate::kubernetes::{Error, within};
 
@@ -32,6 +32,8 @@ pub struct Applied {
 pub trait Ledger: Send + Sync {
     /// Remembers, so that a restart neither repeats the call nor forgets what to put back.
     fn record<'a>(&'a self, accepted: &'a Accepted) -> BoxFuture<'a, Result<(), Error>>;
+    /// Remembers what not to try again.
+    fn refuse<'a>(&'a self, refused: &'a Refused) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 /// The ledger in the child Secret.
@@ -116,14 +118,33 @@ pub async fn patch_status(
 
 // === impl SecretLedger ===
 
+impl SecretLedger<'_> {
+    /// The Secret without what the API server added: an apply must not claim that.
+    fn own_fields(&self) -> Secret {
+        let mut secret = self.secret.clone();
+        secret.metadata.managed_fields = None;
+        secret.metadata.creation_timestamp = None;
+        secret.metadata.uid = None;
+        secret.metadata.generation = None;
+        secret
+    }
+}
+
 impl Ledger for SecretLedger<'_> {
     fn record<'a>(&'a self, accepted: &'a Accepted) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let mut secret = with_accepted(self.secret.clone(), accepted);
-            secret.metadata.managed_fields = None;
-            secret.metadata.creation_timestamp = None;
-            secret.metadata.uid = None;
-            secret.metadata.generation = None;
+            let mut secret = self.own_fields();
+            put(&mut secret, ACCEPTED_FILE, accepted);
+            secret.data.get_or_insert_default().remove(REFUSED_FILE);
+            apply_secret(&self.client, secret, Some(self.secret)).await?;
+            Ok(())
+        })
+    }
+
+    fn refuse<'a>(&'a self, refused: &'a Refused) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut secret = self.own_fields();
+            put(&mut secret, REFUSED_FILE, refused);
             apply_secret(&self.client, secret, Some(self.secret)).await?;
             Ok(())
         })

@@ -14,7 +14,7 @@ use telegram_webhook_crds::{
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, digest};
 
 use super::{
-    stored::{ACCEPTED_FILE, Accepted, Material, slots},
+    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, put, slots},
     validate::ValidatedWebhook,
 };
 use crate::telegram::WebhookParameters;
@@ -57,12 +57,8 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
     }
     .to_bytes();
     let digest = digest(&config);
-    let accepted = webhook
-        .stored
-        .as_ref()
-        .and_then(|stored| stored.accepted.as_ref());
     Prepared {
-        secret: secret(webhook, config, accepted),
+        secret: secret(webhook, config),
         service: service(webhook),
         digest,
         wanted,
@@ -96,26 +92,22 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
     }
 }
 
-/// Our Secret with what Telegram accepted put into it.
-pub fn with_accepted(mut secret: Secret, accepted: &Accepted) -> Secret {
-    secret
-        .data
-        .get_or_insert_default()
-        .insert(ACCEPTED_FILE.to_owned(), ByteString(accepted.to_bytes()));
-    secret
-}
-
-fn secret(webhook: &ValidatedWebhook, config: Vec<u8>, accepted: Option<&Accepted>) -> Secret {
-    let secret = Secret {
+/// What Telegram said last is kept as it is.
+fn secret(webhook: &ValidatedWebhook, config: Vec<u8>) -> Secret {
+    let mut secret = Secret {
         metadata: metadata(webhook),
         type_: Some("Opaque".to_owned()),
         data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), ByteString(config))])),
         ..Secret::default()
     };
-    match accepted {
-        Some(accepted) => with_accepted(secret, accepted),
-        None => secret,
+    let stored = webhook.stored.as_ref();
+    if let Some(accepted) = stored.and_then(|stored| stored.accepted.as_ref()) {
+        put(&mut secret, ACCEPTED_FILE, accepted);
     }
+    if let Some(refused) = stored.and_then(|stored| stored.refused.as_ref()) {
+        put(&mut secret, REFUSED_FILE, refused);
+    }
+    secret
 }
 
 /// Its target is a port that only the sidecar has, so that nothing reaches a CRM without one.

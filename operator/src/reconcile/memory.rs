@@ -4,16 +4,9 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
-use tokio::time::Instant;
-
 use crate::telegram::BotUser;
-
-/// A set of parameters that Telegram refused isn't sent again sooner: each refusal erases the webhook for a moment, and
-/// Telegram itself remembers a failed look-up of a host for five minutes.
-pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
 
 /// Memory of all resources, by uid.
 #[derive(Debug, Default)]
@@ -30,8 +23,6 @@ pub struct Remembered {
     pub rejected: Option<[u8; 32]>,
     /// The token that the server accepted, and whose it is: not asked again for it.
     pub accepted: Option<([u8; 32], BotUser)>,
-    /// The parameters that Telegram refused, when, and in which words.
-    pub refused: Option<([u8; 32], Instant, String)>,
     /// Passes that failed in a row.
     pub failures: u32,
 }

@@ -1,8 +1,9 @@
 //! What the operator keeps in the child Secret: the sidecar's configuration, whose slots are minted once and read back ever
 //! after, and the parameters that Telegram accepted last, so that they can be put back after a refusal erased them.
 
+use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
 
 use crate::telegram::WebhookParameters;
@@ -12,6 +13,9 @@ pub const ACCEPTED_FILE: &str = "registered.json";
 const SEGMENT_BYTES: usize = 16;
 const TOKEN_BYTES: usize = 32;
 
+/// Key of [`Refused`] in the child Secret.
+pub const REFUSED_FILE: &str = "refused.json";
+
 /// The readable content of a child Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -19,6 +23,8 @@ pub struct Stored {
     pub config: WebhookConfig,
     /// What Telegram accepted last, if it ever did.
     pub accepted: Option<Accepted>,
+    /// What Telegram refused since then.
+    pub refused: Option<Refused>,
 }
 
 /// What Telegram accepted last.
@@ -33,6 +39,18 @@ pub struct Accepted {
     pub slot: i64,
     /// The parameters.
     pub parameters: WebhookParameters,
+}
+
+/// What Telegram refused. Kept, because each attempt erases the webhook that works for a moment.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// Names the parameters.
+    pub fingerprint: String,
+    /// Telegram's words.
+    pub description: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The child Secret holds something else than we wrote.
@@ -62,21 +80,11 @@ impl Stored {
         if config.slots.is_empty() || config.slots.len() > 2 {
             return Err(unreadable(CONFIG_FILE, "slots: one or two are expected"));
         }
-        let accepted = value(secret, ACCEPTED_FILE)
-            .map(serde_json::from_slice)
-            .transpose()
-            .map_err(|_| unreadable(ACCEPTED_FILE, "is not what the operator wrote"))?;
-        Ok(Self { config, accepted })
-    }
-}
-
-// === impl Accepted ===
-
-impl Accepted {
-    /// The key's value.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        // serialising plain structs of strings and numbers to memory has no way to fail
-        serde_json::to_vec(self).unwrap_or_default()
+        Ok(Self {
+            config,
+            accepted: read_json(secret, ACCEPTED_FILE)?,
+            refused: read_json(secret, REFUSED_FILE)?,
+        })
     }
 }
 
@@ -136,6 +144,23 @@ fn is_under(path: &str, prefix: &str) -> bool {
         .is_some_and(|segment| {
             segment.len() == 2 * SEGMENT_BYTES && segment.bytes().all(|b| b.is_ascii_hexdigit())
         })
+}
+
+/// Writes one key of our Secret.
+pub fn put(secret: &mut Secret, key: &str, value: &impl Serialize) {
+    // serialising plain structs of strings and numbers to memory has no way to fail
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    secret
+        .data
+        .get_or_insert_default()
+        .insert(key.to_owned(), ByteString(bytes));
+}
+
+fn read_json<T: DeserializeOwned>(secret: &Secret, key: &'static str) -> Result<Option<T>, Unreadable> {
+    value(secret, key)
+        .map(serde_json::from_slice)
+        .transpose()
+        .map_err(|_| unreadable(key, "is not what the operator wrote"))
 }
 
 fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {

@@ -5,7 +5,14 @@ use kube::runtime::{reflector, watcher};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{self, cluster::FakeCluster, telegram::FakeTelegram};
+use crate::{
+    fixtures::{
+        self,
+        cluster::FakeCluster,
+        telegram::{Answer, FakeTelegram},
+    },
+    telegram::ApiError,
+};
 
 const WEBHOOK: &str = "/apis/telegram-webhook.dev/v1alpha1/namespaces/crm/telegramwebhooks/support";
 const CHILD_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-telegram-webhook";
@@ -259,7 +266,7 @@ async fn a_rejected_token_changes_nothing_and_is_told() {
     world.register().await;
     let token = fixtures::TOKEN.replace("123456", "654321");
     world.cluster.put(TOKEN_SECRET, &fixtures::token_secret(&token));
-    world.telegram.state().get_me = Some(Err(crate::telegram::ApiError::Unauthorized));
+    world.telegram.state().get_me = Some(Err(ApiError::Unauthorized));
     world.cluster.writes();
     world.telegram.calls();
     for _ in 0..3 {
@@ -279,7 +286,7 @@ async fn a_rejected_token_changes_nothing_and_is_told() {
 #[tokio::test]
 async fn a_silent_telegram_keeps_no_children_from_being_made() {
     let world = World::new().await;
-    world.telegram.state().get_me = Some(Err(crate::telegram::ApiError::Timeout));
+    world.telegram.state().get_me = Some(Err(ApiError::Timeout));
     world.pass().await.unwrap();
     assert!(matches!(world.pass().await, Err(Error::Register(_))));
     assert!(world.cluster.get(CHILD_SECRET).is_some());
@@ -287,6 +294,35 @@ async fn a_silent_telegram_keeps_no_children_from_being_made() {
         world.condition("Reconciling"),
         condition("True", "BotApiUnavailable")
     );
+}
+
+#[tokio::test]
+async fn what_telegram_refused_is_not_tried_again_after_a_restart() {
+    let mut world = World::new().await;
+    world.register().await;
+    let url = world.telegram.url();
+    let refusal = Answer::Erases(ApiError::BadRequest("bad webhook".into()));
+    world.telegram.state().answers.push_back(refusal);
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.max_connections = 7;
+    world.cluster.put(WEBHOOK, &webhook);
+    assert!(matches!(world.pass().await, Err(Error::Register(_))));
+    assert_eq!(
+        world.condition("Stalled"),
+        condition("True", "RegistrationRefused")
+    );
+    assert_eq!(world.telegram.url(), url);
+    assert!(world.cluster.public_text().contains("RegistrationFailed"));
+    world.telegram.calls();
+    world.restart();
+    assert!(matches!(world.pass().await, Err(Error::Register(_))));
+    assert_eq!(world.telegram.calls(), ["getMe", "getWebhookInfo"]);
+    // other parameters are another attempt
+    webhook.spec.endpoint.max_connections = 8;
+    webhook.status = world.webhook().status;
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
 }
 
 #[tokio::test]

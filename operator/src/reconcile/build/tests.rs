@@ -36,6 +36,11 @@ fn valid() -> ValidatedWebhook {
     }
 }
 
+fn with_accepted(mut secret: Secret, accepted: &Accepted) -> Secret {
+    put(&mut secret, ACCEPTED_FILE, accepted);
+    secret
+}
+
 fn built(webhook: &ValidatedWebhook) -> Prepared {
     build(webhook, Material::draw().unwrap())
 }

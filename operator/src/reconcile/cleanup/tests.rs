@@ -40,6 +40,7 @@ fn stored() -> Stored {
             limits: Limits::default(),
         },
         accepted: None,
+        refused: None,
     }
 }
 

@@ -1,8 +1,13 @@
 use std::sync::Mutex;
 
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
-use super::*;
+use super::{
+    super::stored::{Accepted, Refused},
+    ensure::REFUSAL_HOLDS,
+    *,
+};
 use crate::{
     fixtures::telegram::{Answer, FakeTelegram, bot},
     telegram::WebhookParameters,
@@ -12,6 +17,7 @@ use crate::{
 #[derive(Default)]
 struct FakeLedger {
     recorded: Mutex<Vec<Accepted>>,
+    refused: Mutex<Option<Refused>>,
 }
 
 impl Ledger for FakeLedger {
@@ -19,9 +25,19 @@ impl Ledger for FakeLedger {
         self.recorded.lock().unwrap().push(accepted.clone());
         Box::pin(async { Ok(()) })
     }
+
+    fn refuse<'a>(&'a self, refused: &'a Refused) -> BoxFuture<'a, Result<(), kubernetes::Error>> {
+        *self.refused.lock().unwrap() = Some(refused.clone());
+        Box::pin(async { Ok(()) })
+    }
 }
 
 impl FakeLedger {
+    /// As if it had been so long ago.
+    fn age_refusal(&self, age: Duration) {
+        self.refused.lock().unwrap().as_mut().unwrap().at -= age;
+    }
+
     fn slots(&self) -> Vec<i64> {
         self.recorded
             .lock()
@@ -75,7 +91,12 @@ impl Passes {
         };
         let bot = bot();
         telegram.identify(&bot).await?;
-        telegram.ensure(&self.ledger, &bot, wanted, accepted).await
+        let refused = self.ledger.refused.lock().unwrap().clone();
+        let history = History {
+            accepted,
+            refused: refused.as_ref(),
+        };
+        telegram.ensure(&self.ledger, &bot, wanted, history).await
     }
 }
 
@@ -132,14 +153,16 @@ async fn a_refusal_that_erased_the_working_webhook_is_followed_by_putting_it_bac
 #[tokio::test(start_paused = true)]
 async fn refused_parameters_are_not_tried_again_at_the_cost_of_the_working_webhook() {
     let api = FakeTelegram::with([Answer::Erases(refusal())]).having(&slot(1).parameters);
-    let passes = Passes::new();
+    let mut passes = Passes::new();
     let first = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
     api.calls();
+    // not even by another process
+    passes.memory = Memory::default();
     let second = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
-    assert_eq!(api.calls(), ["getWebhookInfo"]);
+    assert_eq!(api.calls(), ["getMe", "getWebhookInfo"]);
     assert_eq!(first.to_string(), second.to_string());
     // until Telegram may have forgotten its failed look-up
-    sleep(REFUSAL_HOLDS).await;
+    passes.ledger.age_refusal(REFUSAL_HOLDS);
     assert_eq!(
         passes.ensure(&api, &slot(2), Some(&slot(1))).await,
         Ok(Outcome::Set(Why::Changed))

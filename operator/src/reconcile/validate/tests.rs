@@ -2,7 +2,14 @@ use std::net::IpAddr;
 
 use k8s_openapi::ByteString;
 
-use super::{super::dereference::Elder, *};
+use super::{
+    super::{
+        build::build,
+        dereference::Elder,
+        stored::{ACCEPTED_FILE, Material, put},
+    },
+    *,
+};
 use crate::fixtures::{self, TOKEN, secret, tls_secret, token_secret, webhook, webhook_with};
 
 const NOW: i64 = 1_790_000_000;
@@ -396,15 +403,12 @@ fn all_mistakes_are_told_at_once_and_the_first_gives_the_reason() {
 
 /// Our own Secret, with or without a webhook that Telegram accepted.
 fn child_secret(accepted: bool) -> Secret {
-    let prepared = crate::reconcile::build::build(
-        &judge(&webhook(), &found()).unwrap(),
-        crate::reconcile::stored::Material::draw().unwrap(),
-    );
+    let valid = judge(&webhook(), &found()).unwrap();
+    let mut prepared = build(&valid, Material::draw().unwrap());
     if accepted {
-        crate::reconcile::build::with_accepted(prepared.secret, &prepared.wanted)
-    } else {
-        prepared.secret
+        put(&mut prepared.secret, ACCEPTED_FILE, &prepared.wanted);
     }
+    prepared.secret
 }
 
 #[test]

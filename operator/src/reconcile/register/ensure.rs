@@ -1,0 +1,229 @@
+//! Asks Telegram before it tells, tells only what differs, and puts back what worked if a refusal erased it. Each branch is
+//! there for one of Telegram's rules: a refused setWebhook has erased the former webhook, a lost answer says nothing, `ok` doesn't
+//! mean that it is still so.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::{Error, Outcome, Telegram, whole_second};
+use crate::{
+    reconcile::{
+        apply::Ledger,
+        stored::{Accepted, Refused},
+    },
+    telegram::{
+        ApiError, Bot, BotUser, WebhookInfo,
+        plan::{Plan, plan, shows},
+    },
+};
+
+/// Attempts to put back the webhook that worked.
+const RESTORE_ATTEMPTS: u32 = 4;
+/// Between two of them, if Telegram doesn't say.
+const RESTORE_PAUSE: Duration = Duration::from_secs(1);
+/// What a single wait within a pass may last; more is left to the next pass.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A set of parameters that Telegram refused isn't sent again sooner: each refusal erases the webhook for a moment, and
+/// Telegram itself remembers a failed look-up of a host for five minutes.
+pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
+
+/// What Telegram said last.
+#[derive(Clone, Copy, Default)]
+pub struct History<'a> {
+    /// What it accepted.
+    pub accepted: Option<&'a Accepted>,
+    /// What it refused.
+    pub refused: Option<&'a Refused>,
+}
+
+// === impl Telegram ===
+
+impl Telegram<'_> {
+    /// Asks once per token whose it is. A rejected token isn't tried again.
+    pub(super) async fn identify(&self, bot: &Bot) -> Result<BotUser, Error> {
+        let fingerprint = bot.fingerprint();
+        let remembered = self.memory.of(self.uid);
+        if remembered.rejected == Some(fingerprint) {
+            return Err(Error::TokenRejected);
+        }
+        if let Some((accepted, user)) = remembered.accepted
+            && accepted == fingerprint
+        {
+            return Ok(user);
+        }
+        let user = self
+            .api
+            .get_me(bot)
+            .await
+            .map_err(|error| self.failed(bot, error))?;
+        if user.id != bot.token.bot_id() {
+            return Err(Error::OtherBot(user.id));
+        }
+        self.memory.update(self.uid, |memory| {
+            memory.accepted = Some((fingerprint, user.clone()));
+        });
+        Ok(user)
+    }
+
+    /// Makes Telegram have `wanted`.
+    pub(super) async fn ensure(
+        &self,
+        ledger: &dyn Ledger,
+        bot: &Bot,
+        wanted: &Accepted,
+        History { accepted, refused }: History<'_>,
+    ) -> Result<Outcome, Error> {
+        // what another bot or server accepted says nothing about this one
+        let accepted = accepted
+            .filter(|accepted| accepted.bot_id == wanted.bot_id && accepted.api_server == wanted.api_server);
+        let live = self.look(bot).await?;
+        let why = match plan(
+            &wanted.parameters,
+            accepted.map(|accepted| &accepted.parameters),
+            &live,
+        ) {
+            Plan::Keep => return Ok(Outcome::Kept),
+            Plan::Set(why) => why,
+        };
+        if let Some(refused) = refused.filter(|refused| refused.holds(wanted, Timestamp::now())) {
+            return Err(Error::Refused {
+                description: refused.description.clone(),
+                working: self.put_back_if_erased(bot, &live, accepted).await?,
+            });
+        }
+        match self.api.set_webhook(bot, &wanted.parameters).await {
+            Ok(()) => self.confirm(bot, wanted).await?,
+            Err(error) => self.recover(ledger, bot, wanted, accepted, error).await?,
+        }
+        ledger.record(wanted).await.map_err(Error::Ledger)?;
+        tracing::info!(bot = bot.token.bot_id(), slot = wanted.slot, ?why, "webhook set");
+        Ok(Outcome::Set(why))
+    }
+
+    /// After a failed setWebhook. A refusal, and perhaps a lost answer, means that the webhook of before is erased.
+    async fn recover(
+        &self,
+        ledger: &dyn Ledger,
+        bot: &Bot,
+        wanted: &Accepted,
+        accepted: Option<&Accepted>,
+        error: ApiError,
+    ) -> Result<(), Error> {
+        match error {
+            ApiError::BadRequest(description) => {
+                let put_back = async {
+                    let live = self.look(bot).await?;
+                    self.put_back_if_erased(bot, &live, accepted).await
+                };
+                let working = put_back.await;
+                let refused = Refused::now(wanted, description.clone());
+                ledger.refuse(&refused).await.map_err(Error::Ledger)?;
+                Err(Error::Refused {
+                    description,
+                    working: working?,
+                })
+            }
+            ApiError::Timeout | ApiError::Transport | ApiError::Server(_) | ApiError::Malformed => {
+                let live = self.look(bot).await?;
+                if live.url == wanted.parameters.url {
+                    // perhaps it is done, but the secret can't be seen; doing it twice is harmless
+                    self.api
+                        .set_webhook(bot, &wanted.parameters)
+                        .await
+                        .map_err(|error| self.failed(bot, error))?;
+                    return self.confirm(bot, wanted).await;
+                }
+                self.put_back_if_erased(bot, &live, accepted).await?;
+                Err(Error::Api(error))
+            }
+            // checked by Telegram before anything is erased
+            ApiError::TooManyRequests(_)
+            | ApiError::Conflict
+            | ApiError::Unauthorized
+            | ApiError::NotFound => Err(self.failed(bot, error)),
+        }
+    }
+
+    /// `ok` alone proves nothing: another holder of the token may have been faster.
+    async fn confirm(&self, bot: &Bot, wanted: &Accepted) -> Result<(), Error> {
+        if shows(&self.look(bot).await?, &wanted.parameters) {
+            Ok(())
+        } else {
+            Err(Error::Unconfirmed)
+        }
+    }
+
+    /// Whether the webhook that Telegram accepted last is in place, after putting it back if none is.
+    async fn put_back_if_erased(
+        &self,
+        bot: &Bot,
+        live: &WebhookInfo,
+        accepted: Option<&Accepted>,
+    ) -> Result<bool, Error> {
+        let Some(accepted) = accepted else {
+            return Ok(false);
+        };
+        if !live.url.is_empty() {
+            return Ok(shows(live, &accepted.parameters));
+        }
+        for _ in 0..RESTORE_ATTEMPTS {
+            let pause = match self.api.set_webhook(bot, &accepted.parameters).await {
+                Ok(()) => {
+                    tracing::warn!(
+                        bot = bot.token.bot_id(),
+                        slot = accepted.slot,
+                        "former webhook put back"
+                    );
+                    return Ok(shows(&self.look(bot).await?, &accepted.parameters));
+                }
+                Err(error) if error.rejects_token() => return Err(self.failed(bot, error)),
+                Err(ApiError::BadRequest(_)) => return Ok(false),
+                Err(ApiError::TooManyRequests(wait)) if wait <= LONGEST_PAUSE => wait,
+                Err(error @ ApiError::TooManyRequests(_)) => return Err(Error::Api(error)),
+                Err(_) => RESTORE_PAUSE,
+            };
+            sleep(pause).await;
+        }
+        Ok(false)
+    }
+
+    async fn look(&self, bot: &Bot) -> Result<WebhookInfo, Error> {
+        self.api
+            .get_webhook_info(bot)
+            .await
+            .map_err(|error| self.failed(bot, error))
+    }
+
+    /// A token that the server rejects isn't used again until it changes.
+    fn failed(&self, bot: &Bot, error: ApiError) -> Error {
+        if !error.rejects_token() {
+            return Error::Api(error);
+        }
+        self.memory.update(self.uid, |memory| {
+            memory.rejected = Some(bot.fingerprint());
+            memory.accepted = None;
+        });
+        Error::TokenRejected
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    fn now(refused: &Accepted, description: String) -> Self {
+        Self {
+            fingerprint: refused.parameters.fingerprint(),
+            description,
+            at: whole_second(Timestamp::now()),
+        }
+    }
+
+    /// Whether it is too early to try these parameters again.
+    fn holds(&self, wanted: &Accepted, now: Timestamp) -> bool {
+        let recent = now.duration_since(self.at).unsigned_abs() < REFUSAL_HOLDS;
+        recent && self.fingerprint == wanted.parameters.fingerprint()
+    }
+}
