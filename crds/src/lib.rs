@@ -1,7 +1,7 @@
-//! The `TelegramWebhook` API: types only, no logic and no client.
+//! The `TelegramWebhook` API: its types, its names, and its definition as YAML. No client, no decisions.
 //!
-//! `telegramwebhooks.yaml` beside this package is generated from these types by `crdgen` and committed; a test fails
-//! when the two drift apart.
+//! `telegramwebhooks.yaml` beside this package is generated from these types (`cargo xtask generate`, or `crdgen` to look at)
+//! and committed; a test fails when the two drift apart.
 #![deny(missing_docs)]
 
 mod generate;

@@ -7,7 +7,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
 };
-use telegram_webhook_tests::sidecar::{Authority, Sidecar};
+use telegram_webhook_tests::{pki::Authority, sidecar::Sidecar};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -55,7 +55,7 @@ impl Connection {
         handshake: &Handshake<'_>,
     ) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.root().clone())?;
+        roots.add(authority.certificate().clone())?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

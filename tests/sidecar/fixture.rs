@@ -1,7 +1,10 @@
 //! A sidecar with one bot and its CRM, ready to be sent requests.
 
 use telegram_webhook_sidecar_config::{Limits, Slot, Upstream, WebhookConfig};
-use telegram_webhook_tests::sidecar::{Authority, Certificate, ConfigFolder, Sidecar};
+use telegram_webhook_tests::{
+    pki::{Authority, Leaf},
+    sidecar::{ConfigFolder, Sidecar},
+};
 
 use crate::{
     client::{Answer, Connection},
@@ -13,12 +16,12 @@ pub const PATH: &str = "/telegram/0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "aToken-that_Telegram-was_told-0123456789abc";
 /// Folder of the fixture's webhook.
 pub const NAME: &str = "support";
-pub const TOKEN_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
+pub use telegram_webhook_tests::crm::SECRET_HEADER as TOKEN_HEADER;
 
 /// Everything that a test needs.
 pub struct Fixture {
     pub authority: Authority,
-    pub certificate: Certificate,
+    pub certificate: Leaf,
     pub config: WebhookConfig,
     pub folder: ConfigFolder,
     pub crm: Crm,

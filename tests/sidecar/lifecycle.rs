@@ -4,7 +4,10 @@ use std::{fs, process::Stdio};
 
 use rustix::process::Signal;
 use telegram_webhook_sidecar_config::Limits;
-use telegram_webhook_tests::sidecar::{Authority, ConfigFolder, Sidecar, binary};
+use telegram_webhook_tests::{
+    pki::Authority,
+    sidecar::{ConfigFolder, Sidecar, binary},
+};
 use tokio::process::Command;
 
 use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, config, request, slot};

@@ -130,7 +130,10 @@ async fn the_refusal_of_a_large_body_reaches_a_client_that_is_still_sending_it()
     );
     connection.send(head).await?;
     let refused = "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"body_too_large\"}";
-    while fixture.metric(refused).await? == 0 {}
+    wait::until("the refusal", Duration::from_secs(30), || async {
+        Ok((fixture.metric(refused).await? > 0).then_some(()))
+    })
+    .await?;
     // the sidecar has answered by now; a reset would make the second of these fail
     connection.send(&body).await?;
     fixture.admin("GET", "/livez").await?;

@@ -95,7 +95,7 @@ async fn the_admin_port_tells_by_digest_which_version_is_in_use() -> anyhow::Res
     assert_eq!(webhook.slots, [2, 1]);
     assert_eq!(
         webhook.certificate_digest,
-        digest(fixture.certificate.chain_pem.as_bytes())
+        digest(fixture.certificate.chain.as_bytes())
     );
     Ok(())
 }

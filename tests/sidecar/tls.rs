@@ -1,6 +1,9 @@
 //! Certificates: chosen by name, renewed without a pause.
 
-use telegram_webhook_tests::sidecar::{Authority, ConfigFolder, Sidecar};
+use telegram_webhook_tests::{
+    pki::Authority,
+    sidecar::{ConfigFolder, Sidecar},
+};
 
 use crate::{
     client::{Connection, Handshake},
@@ -11,7 +14,7 @@ use crate::{
 #[tokio::test]
 async fn a_renewed_certificate_is_served_without_disturbing_open_connections() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
-    let old = fixture.certificate.leaf.clone();
+    let old = fixture.certificate.certificate.clone();
     let mut open = fixture.connect().await?;
     assert_eq!(open.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
     assert_eq!(open.certificate()?, old);
@@ -20,7 +23,7 @@ async fn a_renewed_certificate_is_served_without_disturbing_open_connections() -
     fixture.reconfigure().await?;
 
     let mut new = fixture.connect().await?;
-    assert_eq!(new.certificate()?, fixture.certificate.leaf);
+    assert_eq!(new.certificate()?, fixture.certificate.certificate);
     assert_eq!(new.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
     let answer = open.ask(request(PATH, TOKEN, "{}")).await?;
     assert_eq!((answer.status, answer.header("connection")), (200, None));
@@ -31,7 +34,7 @@ async fn a_renewed_certificate_is_served_without_disturbing_open_connections() -
 async fn a_key_that_does_not_belong_to_the_certificate_keeps_the_old_pair() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     let other = fixture.authority.issue(HOST)?;
-    fixture.folder.set_file(NAME, "tls.crt", &*other.chain_pem);
+    fixture.folder.set_file(NAME, "tls.crt", &*other.chain);
     let line = fixture
         .publish("new configuration refused, the old one stays in use")
         .await?;
@@ -39,7 +42,10 @@ async fn a_key_that_does_not_belong_to_the_certificate_keeps_the_old_pair() -> a
         line.contains("support/tls.key: does not belong to tls.crt"),
         "{line}"
     );
-    assert_eq!(fixture.connect().await?.certificate()?, fixture.certificate.leaf);
+    assert_eq!(
+        fixture.connect().await?.certificate()?,
+        fixture.certificate.certificate
+    );
     Ok(())
 }
 
@@ -88,7 +94,7 @@ async fn a_client_that_names_no_host_gets_the_only_certificate_or_none() -> anyh
         send_name: false,
     };
     let connection = Connection::shake_hands(&fixture.sidecar, &fixture.authority, &nameless(HOST)).await?;
-    assert_eq!(connection.certificate()?, fixture.certificate.leaf);
+    assert_eq!(connection.certificate()?, fixture.certificate.certificate);
 
     let crm = Crm::start().await?;
     let (sidecar, authority, _folder) = two_bots(&crm, &crm).await?;

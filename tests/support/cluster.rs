@@ -4,10 +4,9 @@
 //! [`Cluster::up`] reuses a healthy one or starts it; it stays up until [`Cluster::down`]. With `KUBECONFIG` set, that
 //! cluster is used instead and is never started, stopped or cleaned.
 
-mod apply;
 mod build;
 mod cgroup;
-mod command;
+pub mod command;
 mod config;
 mod connection;
 mod dns;
@@ -44,11 +43,6 @@ pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// Names where images were pushed, for a cluster that is not ours, e.g. `registry.example.com/team`.
 pub const IMAGE_PREFIX: &str = "TGWH_TEST_IMAGE_PREFIX";
-
-/// Progress for tests: lines on standard error.
-pub fn to_stderr(line: &str) {
-    eprintln!("cluster: {line}");
-}
 
 /// A cluster that is up.
 #[derive(Clone)]
@@ -170,31 +164,6 @@ impl Cluster {
         self.client.clone()
     }
 
-    /// The folder of the `kubectl` and `helm` that belong to the cluster.
-    pub fn bin(&self) -> &Path {
-        &self.paths.bin
-    }
-
-    /// This machine's address, seen from the pods of our own cluster.
-    pub fn machine_address(&self) -> &'static str {
-        network::MACHINE_ADDRESS
-    }
-
-    /// The node's address, seen from this machine: node ports of our own cluster are there.
-    pub fn node_address(&self) -> &'static str {
-        network::NODE_ADDRESS
-    }
-
-    /// Makes `names` (address and name) known to the DNS server of our own cluster, in place of those of an earlier call.
-    /// It answers with them within about three seconds; until then, and for all other outside names, it says NXDOMAIN.
-    pub async fn define_names(&self, names: &[(&str, &str)]) -> Result<()> {
-        anyhow::ensure!(
-            self.is_ours,
-            "the DNS server of the cluster of KUBECONFIG is not ours to configure"
-        );
-        dns::define_names(&self.client, names).await
-    }
-
     /// Makes `image` available and returns the name that pods use for it, with imagePullPolicy IfNotPresent.
     ///
     /// Into a cluster that is not ours nothing can be loaded: there, [`IMAGE_PREFIX`] says where it was pushed.
@@ -214,11 +183,6 @@ impl Cluster {
             helm.env("NO_PROXY", network::NODE_ADDRESS);
         }
         helm
-    }
-
-    /// Applies YAML documents on the server side; `namespace` is for namespaced objects that name none.
-    pub async fn apply(&self, yaml: &str, namespace: &str) -> Result<()> {
-        apply::yaml(&self.client, yaml, namespace).await
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// The header in which Telegram sends its secret; a CRM behind the sidecar never sees it.
-const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
+pub const SECRET_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
 
 /// One update that the CRM accepted.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]

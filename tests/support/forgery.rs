@@ -3,10 +3,7 @@
 use http::Method;
 use telegram_webhook_sidecar_config::Slot;
 
-use crate::pod_http::PodConnection;
-
-/// The header that Telegram sends its secret in.
-pub const SECRET_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
+use crate::{crm::SECRET_HEADER, pod_http::PodConnection};
 
 /// A request that must not reach the CRM.
 struct Forgery<'a> {

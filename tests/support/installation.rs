@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::{
-    cluster::{Cluster, Progress, images},
+    cluster::{Cluster, Progress, command::output_of, images},
     scenario,
 };
 
@@ -87,11 +86,9 @@ impl Installation {
         for name in scenarios {
             scenario::remove(&self.client(), &scenario::namespace(name)).await?;
         }
-        run(self
-            .cluster
-            .helm()
-            .args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait"]))
-        .await
+        let mut helm = self.cluster.helm();
+        helm.args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait"]);
+        output_of(&mut helm).await.map(drop)
     }
 }
 
@@ -134,13 +131,5 @@ async fn install(cluster: &Cluster, values: &Value) -> anyhow::Result<()> {
             "--timeout",
             "120s",
         ]);
-    run(&mut helm).await
-}
-
-async fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.output().await?;
-    if !output.status.success() {
-        bail!("helm failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+    output_of(&mut helm).await.map(drop)
 }

@@ -2,30 +2,25 @@
 
 use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
 /// A certificate authority that only the test trusts.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
     pem: String,
 }
 
-/// A certificate chain (leaf first) and its private key, both PEM.
+/// A certificate chain (leaf first) and its private key, both PEM, as a `kubernetes.io/tls` Secret holds them.
 #[derive(Clone)]
 pub struct Leaf {
     /// Certificate chain.
     pub chain: String,
     /// Private key.
     pub key: String,
-}
-
-/// How long a leaf is valid, counted from now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// From yesterday for 30 days.
-    Current,
-    /// It ended yesterday.
-    Expired,
+    /// The leaf alone, as a server shows it.
+    pub certificate: CertificateDer<'static>,
 }
 
 impl Authority {
@@ -40,10 +35,11 @@ impl Authority {
         params.not_before = OffsetDateTime::now_utc() - Duration::days(2);
         params.not_after = OffsetDateTime::now_utc() + Duration::days(30);
         let key = KeyPair::generate()?;
-        let pem = params.self_signed(&key)?.pem();
+        let certificate = params.self_signed(&key)?;
         Ok(Self {
+            certificate: certificate.der().clone(),
+            pem: certificate.pem(),
             issuer: Issuer::new(params, key),
-            pem,
         })
     }
 
@@ -52,20 +48,31 @@ impl Authority {
         &self.pem
     }
 
-    /// A leaf for `host`.
-    pub fn issue(&self, host: &str, validity: Validity) -> anyhow::Result<Leaf> {
-        let now = OffsetDateTime::now_utc();
+    /// The same as DER.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// A leaf for `host`, valid for 29 days.
+    pub fn issue(&self, host: &str) -> anyhow::Result<Leaf> {
+        self.issue_until(host, OffsetDateTime::now_utc() + Duration::days(29))
+    }
+
+    /// A leaf for `host` that expired yesterday.
+    pub fn issue_expired(&self, host: &str) -> anyhow::Result<Leaf> {
+        self.issue_until(host, OffsetDateTime::now_utc() - Duration::days(1))
+    }
+
+    fn issue_until(&self, host: &str, end: OffsetDateTime) -> anyhow::Result<Leaf> {
         let mut params = CertificateParams::new([host.to_owned()]).context("not a host name")?;
-        params.not_before = now - Duration::days(2);
-        params.not_after = match validity {
-            Validity::Current => now + Duration::days(29),
-            Validity::Expired => now - Duration::days(1),
-        };
+        params.not_before = OffsetDateTime::now_utc() - Duration::days(2);
+        params.not_after = end;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Leaf {
             chain: format!("{}{}", certificate.pem(), self.pem),
             key: key.serialize_pem(),
+            certificate: certificate.der().clone(),
         })
     }
 }

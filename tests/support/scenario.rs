@@ -18,15 +18,15 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use telegram_webhook_crds::{BOT_TOKEN_LABEL, TelegramWebhook, child_name};
+use telegram_webhook_crds::{BOT_TOKEN_LABEL, TelegramWebhook, WEBHOOK_PORT, child_name};
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
 
 use crate::{
     crm::{Control, Received},
-    installation::Installation,
+    installation::{Installation, SCENARIOS},
     manifest,
-    pki::{Authority, Leaf, Validity},
-    pod_http::{self, ServiceProxy},
+    pki::{Authority, Leaf},
+    pod_http::{self, PodConnection, ServiceProxy},
     telegram::{
         control::{ControlClient, Enqueue},
         record::ApiCall,
@@ -62,6 +62,10 @@ impl Scenario {
     /// Makes the namespace and starts the simulator in it, with one bot whose token lies in the Secret `support-bot` and a
     /// certificate for [`WEBHOOK`]'s Service in the Secret `hooks-tls`. A namespace of an earlier run is removed first.
     pub async fn start(installation: &Installation, name: &str) -> anyhow::Result<Self> {
+        ensure!(
+            SCENARIOS.contains(&name),
+            "the installation doesn't know the scenario {name}: name it in SCENARIOS"
+        );
         let client = installation.client();
         let scenario = Self {
             client: client.clone(),
@@ -98,12 +102,7 @@ impl Scenario {
             .await?;
         scenario.put_token("support-bot", &scenario.token).await?;
         scenario
-            .put_certificate(
-                "hooks-tls",
-                &scenario
-                    .authority
-                    .issue(&scenario.host(WEBHOOK), Validity::Current)?,
-            )
+            .put_certificate("hooks-tls", &scenario.authority.issue(&scenario.host(WEBHOOK))?)
             .await?;
         scenario.apply(TELEGRAM).await?;
         scenario.wait_for_deployment("telegram").await?;
@@ -135,7 +134,7 @@ impl Scenario {
             .replace("NAMESPACE", &self.namespace)
             .replace("TEST_TOOLS_IMAGE", &self.test_tools_image)
             .replace("TELEGRAM_BOT", &format!("\"{}\"", self.token));
-        manifest::apply(&self.client, &self.namespace, &filled).await
+        manifest::apply(&self.client, &filled, &self.namespace).await
     }
 
     /// The host name of `webhook`'s Service, by which the simulator reaches it.
@@ -294,6 +293,15 @@ impl Scenario {
             .first()
             .context("the CRM has no pod")?
             .name_any())
+    }
+
+    /// Connects to the sidecar of the CRM's pod as Telegram would.
+    pub async fn connect(&self, webhook: &str) -> anyhow::Result<PodConnection> {
+        let tls = pod_http::tls_client(self.authority.pem())?;
+        let (pod, host) = (self.crm_pod().await?, self.host(webhook));
+        PodConnection::open(&self.client, &self.namespace, &pod, WEBHOOK_PORT, &tls, &host)
+            .await
+            .context("can't connect to the sidecar")
     }
 
     /// What the CRM has received, in order.

@@ -1,7 +1,6 @@
 //! The real sidecar binary as a child process, with a configuration folder that behaves like the kubelet's and certificates
 //! of an authority of our own.
 
-mod certificate;
 mod folder;
 
 use std::{
@@ -11,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
@@ -21,10 +21,9 @@ use tokio::{
     time::timeout,
 };
 
-pub use self::{
-    certificate::{Authority, Certificate},
-    folder::ConfigFolder,
-};
+pub use self::folder::ConfigFolder;
+
+use crate::binaries;
 
 /// Far beyond what anything here takes: reached only when something is broken.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -46,37 +45,19 @@ pub struct Ended {
     pub lines: Vec<String>,
 }
 
+/// Name of the binary.
+const NAME: &str = "telegram-webhook-sidecar";
+
 /// Path of the binary, built at the first call.
 pub async fn binary() -> anyhow::Result<&'static Path> {
     static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let path = BINARY.get_or_try_init(build).await?;
+    let path = BINARY
+        .get_or_try_init(|| async {
+            let mut built = binaries::build(&[NAME]).await?;
+            built.remove(NAME).context("cargo built no sidecar")
+        })
+        .await?;
     Ok(path)
-}
-
-/// Builds the binary with the cargo that runs the tests, so that they never see an old one.
-async fn build() -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--quiet", "--message-format", "json-render-diagnostics"])
-        .args([
-            "--package",
-            "telegram-webhook-sidecar",
-            "--bin",
-            "telegram-webhook-sidecar",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .context("run cargo")?;
-    ensure!(output.status.success(), "cargo build: {}", output.status);
-    for line in output.stdout.split(|byte| *byte == b'\n') {
-        let message: Value = serde_json::from_slice(line).unwrap_or_default();
-        if let Some(path) = message.get("executable").and_then(Value::as_str) {
-            return Ok(path.into());
-        }
-    }
-    bail!("cargo build named no executable")
 }
 
 // === impl Sidecar ===

@@ -21,6 +21,7 @@
 //!                                             or {"next_update_id":5}
 //! POST /control/token                         {"action":"revoke"} or {"action":"restore"}
 //! POST /control/hijack                        {"method":"setWebhook","parameters":{"url":"..."},"certificate":"PEM"}
+//! POST /control/names/forget                 looks every host up anew, before its 29 minutes (5 after a failure) are over
 //! POST /control/reset                         forgets everything but the tokens
 //! ```
 
@@ -240,13 +241,26 @@ impl Simulator {
             .collect()
     }
 
+    /// Revokes every token of a bot, which erases its webhook, or makes them valid again.
+    pub async fn set_revoked(&self, bot_id: i64, revoked: bool) {
+        self.registry.set_revoked(bot_id, revoked);
+        if let Some(bot) = self.registry.bot(Some(bot_id)).filter(|_| revoked) {
+            methods::erase_webhook(&bot).await;
+        }
+    }
+
+    /// Looks every name up anew.
+    pub fn forget_names(&self) {
+        self.server.resolver.clear();
+    }
+
     /// Forgets everything but the bots: webhooks, updates, faults, history, names.
     pub async fn reset(&self) {
         for (bot, _) in self.registry.bots() {
             self.registry.set_revoked(bot.id, false);
             methods::reset(&bot).await;
         }
-        self.server.resolver.clear();
+        self.forget_names();
     }
 
     /// The bots and their tokens.

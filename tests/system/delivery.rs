@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use http::Method;
-use telegram_webhook_crds::{SIDECAR_CONTAINER, WEBHOOK_PORT};
+use telegram_webhook_crds::SIDECAR_CONTAINER;
 use telegram_webhook_tests::{
-    forgery::{self, Refusal, SECRET_HEADER},
+    crm::SECRET_HEADER,
+    forgery::{self, Refusal},
     ledger::Ledger,
-    pki::Validity,
-    pod_http::{self, PodConnection},
     scenario::{PATIENCE, Scenario, WEBHOOK},
     wait,
 };
@@ -26,20 +25,6 @@ async fn delivered(scenario: &Scenario, sent: &BTreeSet<i64>) -> anyhow::Result<
     .await
 }
 
-async fn connect(scenario: &Scenario) -> anyhow::Result<PodConnection> {
-    let tls = pod_http::tls_client(scenario.authority.pem())?;
-    let pod = scenario.crm_pod().await?;
-    PodConnection::open(
-        &scenario.client,
-        &scenario.namespace,
-        &pod,
-        WEBHOOK_PORT,
-        &tls,
-        &scenario.host(WEBHOOK),
-    )
-    .await
-}
-
 #[test]
 fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
     scenario("delivery", |scenario| async move {
@@ -52,8 +37,11 @@ fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
         );
 
         let sent = scenario.send(300, 30).await?;
-        let refusals =
-            forgery::try_all(&mut connect(&scenario).await?, &scenario.slot(WEBHOOK).await?).await?;
+        let refusals = forgery::try_all(
+            &mut scenario.connect(WEBHOOK).await?,
+            &scenario.slot(WEBHOOK).await?,
+        )
+        .await?;
         assert!(refusals.iter().all(Refusal::is_right), "{refusals:#?}");
         let ledger = delivered(&scenario, &sent).await?;
         assert!(ledger.is_clean(), "{ledger:?}");
@@ -74,7 +62,8 @@ fn while_the_crm_is_down_telegram_keeps_the_updates_and_delivers_them_in_order_l
         scenario.start_crm_and_webhook().await?;
         scenario.crm_answers(500).await?;
         let slot = scenario.slot(WEBHOOK).await?;
-        let answer = connect(&scenario)
+        let answer = scenario
+            .connect(WEBHOOK)
             .await?
             .send(
                 Method::POST,
@@ -109,7 +98,7 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
         scenario.start_crm_and_webhook().await?;
         let slot = scenario.slot(WEBHOOK).await?;
         let headers = [(SECRET_HEADER, slot.secret_token.as_str())];
-        let mut open = connect(&scenario).await?;
+        let mut open = scenario.connect(WEBHOOK).await?;
         let old = open.certificate.clone();
         assert_eq!(
             open.send(Method::POST, &slot.path, &headers, r#"{"update_id":1}"#)
@@ -119,12 +108,10 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
             200
         );
 
-        let renewed = scenario
-            .authority
-            .issue(&scenario.host(WEBHOOK), Validity::Current)?;
+        let renewed = scenario.authority.issue(&scenario.host(WEBHOOK))?;
         scenario.put_certificate("hooks-tls", &renewed).await?;
         wait::until("the renewed certificate", PATIENCE, || async {
-            Ok((connect(&scenario).await?.certificate != old).then_some(()))
+            Ok((scenario.connect(WEBHOOK).await?.certificate != old).then_some(()))
         })
         .await?;
         // the connection from before still serves

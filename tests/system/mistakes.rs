@@ -6,7 +6,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 use telegram_webhook_crds::TelegramWebhook;
 use telegram_webhook_tests::{
-    pki::{Authority, Leaf, Validity},
+    pki::{Authority, Leaf},
     scenario::{PATIENCE, Scenario, TELEGRAM_WEBHOOK, WEBHOOK, new_token, summary},
     telegram::control::TokenAction,
     wait,
@@ -131,27 +131,18 @@ async fn prepare(scenario: &Scenario) -> anyhow::Result<()> {
     scenario.put_token("malformed", "hello").await?;
     scenario.put_token("unknown", &token).await?;
     let host = scenario.host(WEBHOOK);
-    let good = scenario.authority.issue(&host, Validity::Current)?;
+    let good = scenario.authority.issue(&host)?;
     scenario
-        .put_certificate(
-            "expired-tls",
-            &scenario.authority.issue(&host, Validity::Expired)?,
-        )
+        .put_certificate("expired-tls", &scenario.authority.issue_expired(&host)?)
         .await?;
     scenario
-        .put_certificate(
-            "other-tls",
-            &Authority::new()?.issue("other.example.com", Validity::Current)?,
-        )
+        .put_certificate("other-tls", &Authority::new()?.issue("other.example.com")?)
         .await?;
-    let other_key = scenario.authority.issue(&host, Validity::Current)?.key;
+    let other_key = scenario.authority.issue(&host)?.key;
     scenario
         .put_certificate(
             "crossed-tls",
-            &Leaf {
-                chain: good.chain,
-                key: other_key,
-            },
+            &Leaf { key: other_key, ..good },
         )
         .await?;
     ipv6_only_name(scenario).await

@@ -3,7 +3,6 @@
 use anyhow::ensure;
 use telegram_webhook_tests::{
     ledger::Ledger,
-    pki::Validity,
     scenario::{CRM, PATIENCE, TELEGRAM_WEBHOOK, WEBHOOK, bot_id, new_token, send},
     wait,
 };
@@ -18,12 +17,7 @@ fn one_pod_receives_the_updates_of_two_bots() {
         scenario.telegram().add_bot(&token, None).await?;
         scenario.put_token("sales-bot", &token).await?;
         scenario
-            .put_certificate(
-                "sales-tls",
-                &scenario
-                    .authority
-                    .issue(&scenario.host(second), Validity::Current)?,
-            )
+            .put_certificate("sales-tls", &scenario.authority.issue(&scenario.host(second))?)
             .await?;
         let manifest = TELEGRAM_WEBHOOK
             .replace("name: support-bot", "name: sales-bot")

@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Api, Client};
 
-use super::{apply, command};
+use super::command;
+use crate::manifest;
 
 /// The image built from the coredns binary; the manifest names it too.
 pub const IMAGE: &str = "localhost/coredns:test";
 
 /// Creates its pod, Service, rights and configuration.
 pub async fn install(client: &Client) -> Result<()> {
-    apply::yaml(
+    manifest::apply(
         client,
         include_str!("../../cluster/coredns/coredns.yaml"),
         "kube-system",
@@ -34,16 +31,4 @@ pub async fn is_ready(client: &Client) -> Result<()> {
         Ok((ready < 1).then(|| format!("{ready} of its replicas are ready")))
     })
     .await
-}
-
-/// Replaces the names outside of the cluster that it knows.
-pub async fn define_names(client: &Client, names: &[(&str, &str)]) -> Result<()> {
-    let lines: Vec<_> = names
-        .iter()
-        .map(|(address, name)| format!("{address} {name}"))
-        .collect();
-    let patch = Patch::Merge(json!({"data": {"hosts": lines.join("\n")}}));
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-system");
-    maps.patch("coredns", &PatchParams::default(), &patch).await?;
-    Ok(())
 }

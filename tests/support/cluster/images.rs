@@ -1,9 +1,8 @@
 //! The images of this workspace, and how an image gets into a cluster.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result};
-use tokio::process::Command;
+
+use crate::binaries;
 
 use super::{
     Progress, command,
@@ -27,33 +26,23 @@ const CONTENTS: [(&str, &[&str]); 3] = [
 
 /// Builds the workspace's binaries and makes its three images.
 pub async fn of_workspace(progress: Progress<'_>) -> Result<Vec<Image>> {
-    let paths = Paths::new()?;
     progress("building the workspace's binaries");
-    let folder = build_binaries(&paths).await?;
+    let names: Vec<_> = CONTENTS
+        .iter()
+        .flat_map(|(_, binaries)| binaries.iter().copied())
+        .collect();
+    let built = binaries::build(&names).await?;
     let mut images = Vec::new();
     for (name, binaries) in CONTENTS {
         let mut layout = Layout::new().with_ca_certificates()?;
         for binary in binaries {
-            layout = layout.with_binary(binary, &folder.join(binary)).await?;
+            let path = built.get(*binary).context("an image needs its binary")?;
+            layout = layout.with_binary(binary, path).await?;
         }
         let entrypoint = format!("/{}", binaries.first().context("an image needs a binary")?);
         images.push(Image::new(name, layout, &[&entrypoint])?);
     }
     Ok(images)
-}
-
-async fn build_binaries(paths: &Paths) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build
-        .args(["build", "--quiet"])
-        .current_dir(&paths.workspace)
-        .env("CARGO_TARGET_DIR", &paths.target);
-    for binary in CONTENTS.iter().flat_map(|(_, binaries)| binaries.iter()) {
-        build.args(["--bin", binary]);
-    }
-    command::output_of(&mut build).await?;
-    Ok(paths.target.join("debug"))
 }
 
 /// Puts `image` into the cluster's containerd, unless it is there.

@@ -11,7 +11,7 @@ use std::{
 use telegram_webhook_sidecar_config::{CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig};
 use tempfile::TempDir;
 
-use super::Certificate;
+use crate::pki::Leaf;
 
 const DATA_LINK: &str = "..data";
 
@@ -38,10 +38,10 @@ impl ConfigFolder {
     }
 
     /// Sets all files of a webhook.
-    pub fn set(&mut self, name: &str, config: &WebhookConfig, certificate: &Certificate) {
+    pub fn set(&mut self, name: &str, config: &WebhookConfig, certificate: &Leaf) {
         self.set_file(name, CONFIG_FILE, config.to_bytes());
-        self.set_file(name, TLS_CERT_FILE, &*certificate.chain_pem);
-        self.set_file(name, TLS_KEY_FILE, &*certificate.key_pem);
+        self.set_file(name, TLS_CERT_FILE, &*certificate.chain);
+        self.set_file(name, TLS_KEY_FILE, &*certificate.key);
     }
 
     pub fn set_file(&mut self, name: &str, file: &str, content: impl Into<Vec<u8>>) {

@@ -142,6 +142,8 @@ impl Bot {
         if kind.is_some_and(|kind| !state.allowed.contains(kind)) {
             return Err(Discarded::NotAllowed);
         }
+        let lost = state.queue.renumber();
+        state.record.ended(lost, Outcome::Cleared);
         let id = state.queue.push(update, now)?;
         state.record.enqueued(id, update.kind.clone(), update.lane, now);
         Ok(id)

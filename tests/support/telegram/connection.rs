@@ -171,6 +171,8 @@ impl Exchange {
             }
             let (idle, deadline) = (!self.in_flight, self.deadline);
             tokio::select! {
+                // a request that comes at the moment of the timeout is still served
+                biased;
                 request = requests.recv(), if idle => match request {
                     Some(request) => self.accept(&request),
                     None => return End::Abandoned,

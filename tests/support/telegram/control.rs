@@ -96,6 +96,10 @@ async fn dispatch(
             simulator.reset().await;
             return json(&());
         }
+        ("POST", "/names/forget") => {
+            simulator.forget_names();
+            return json(&());
+        }
         _ => {}
     }
     let bot = simulator
@@ -181,11 +185,9 @@ async fn write(
         }
         "/token" => {
             let request: TokenRequest = parse(body)?;
-            let revoked = request.action == TokenAction::Revoke;
-            simulator.registry().set_revoked(bot.id, revoked);
-            if revoked {
-                methods::erase_webhook(bot).await;
-            }
+            simulator
+                .set_revoked(bot.id, request.action == TokenAction::Revoke)
+                .await;
             json(&())
         }
         "/hijack" => {

@@ -1,11 +1,12 @@
 //! The delivery engine of one webhook (reference/telegram.md section 3): loads updates into lanes, opens connections,
 //! sends, and acts on the answers. One task, plus one per connection; all end with the webhook.
 
+mod connections;
 mod outcome;
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -19,19 +20,17 @@ use tokio::{
 
 use super::{
     bot::Bot,
-    connection::{self, Report, Request},
+    connection::{Report, Request},
     growth::Growth,
     lanes::{Lanes, Next},
     network::Target,
-    queue::{Event, random_between},
+    queue::Event,
     record::Outcome,
     request,
-    resolver::{self, AddressError},
+    resolver::AddressError,
     webhook_url::WebhookUrl,
 };
 
-/// The name is looked up again after this and up to a tenth more.
-const RESOLVE_AGAIN: i64 = 30 * 60;
 /// A 410 ends the webhook when the first of an unbroken series is older.
 const GONE_FOR: Duration = Duration::from_hours(23);
 
@@ -127,7 +126,7 @@ async fn run(
         idle: VecDeque::new(),
         last_connection: 0,
         address_generation: 0,
-        resolve_at: now + resolve_again(),
+        resolve_at: now + connections::resolve_again(),
         first_gone: None,
         verified: setup.verified,
         on_verified: Some(on_verified),
@@ -154,10 +153,6 @@ async fn run(
         }
     }
     engine.tasks.shutdown().await;
-}
-
-fn resolve_again() -> Duration {
-    Duration::from_secs(random_between(RESOLVE_AGAIN, RESOLVE_AGAIN + RESOLVE_AGAIN / 10).unsigned_abs())
 }
 
 impl Engine {
@@ -188,87 +183,6 @@ impl Engine {
                 self.read_from = event.id + 1;
                 self.lanes.load(event, Instant::now());
             }
-        }
-    }
-
-    fn resolve(&mut self) {
-        if self.setup.fixed_address {
-            return;
-        }
-        let now = Instant::now();
-        if now >= self.resolve_at {
-            self.resolve_at = now + resolve_again();
-            let server = Arc::clone(&self.bot.server);
-            let (host, resolved) = (self.setup.url.host.clone(), self.resolved.clone());
-            self.tasks.spawn(async move {
-                let resolution = server.resolver.resolve(&*server.network, &host).await;
-                // the engine may have ended
-                resolved.send(resolution).ok();
-            });
-        }
-        self.wake(self.resolve_at);
-    }
-
-    /// A moved address: new connections go there, the old ones end after their answer.
-    fn on_resolved(&mut self, resolution: Result<IpAddr, AddressError>) {
-        let checked = resolution.and_then(|address| resolver::check(address, self.bot.server.local));
-        let Ok(address) = checked else {
-            return;
-        };
-        if address != self.setup.address {
-            self.setup.address = address;
-            self.setup.target.address = SocketAddr::new(address, self.setup.url.port);
-            self.address_generation += 1;
-            if let Some(webhook) = self.bot.lock().current(self.setup.generation) {
-                webhook.ip = Some(address);
-            }
-        }
-    }
-
-    fn open_connections(&mut self) {
-        let now = Instant::now();
-        let most = self.setup.max_connections as usize;
-        let mut wanted = self.growth.wanted(self.lanes.len().min(most), now);
-        if !self.verified {
-            wanted = 1;
-        }
-        while self.connections.len() < wanted {
-            match self.growth.open(now) {
-                Ok(()) => self.open_connection(),
-                Err(later) => return self.wake(later),
-            }
-        }
-    }
-
-    fn open_connection(&mut self) {
-        self.last_connection += 1;
-        let id = self.last_connection;
-        let (requests, receiver) = mpsc::channel(1);
-        self.tasks.spawn(connection::run(
-            id,
-            Arc::clone(&self.bot.server.network),
-            self.setup.target.clone(),
-            receiver,
-            self.reports.clone(),
-        ));
-        self.connections.insert(
-            id,
-            Connection {
-                requests,
-                address_generation: self.address_generation,
-                in_flight: None,
-            },
-        );
-        self.idle.push_back(id);
-        if !self.verified {
-            self.verified = true;
-            if let Some(webhook) = self.bot.lock().current(self.setup.generation) {
-                webhook.verified = true;
-            }
-        }
-        if let Some(on_verified) = self.on_verified.take() {
-            // a caller that went away doesn't mind
-            on_verified.send(()).ok();
         }
     }
 

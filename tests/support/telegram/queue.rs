@@ -80,10 +80,6 @@ impl UpdateQueue {
         if self.events.len() >= MAX_EVENTS || self.bytes + update.stored.len() > MAX_BYTES {
             return Err(Discarded::Full);
         }
-        if self.next_id >= MAX_ID {
-            self.clear();
-            self.next_id = random_first_id();
-        }
         let id = self.next_id;
         self.next_id += 1;
         let mut body = format!("{{\"update_id\":{id},\n").into_bytes();
@@ -157,6 +153,15 @@ impl UpdateQueue {
     /// The number of the `count`-th update from the end, for a negative offset.
     pub fn nth_from_end(&self, count: usize) -> Option<i64> {
         self.events.keys().rev().take(count).last().copied()
+    }
+
+    /// At the end of the numbers: empties the queue, starts again at random and returns what was lost.
+    pub fn renumber(&mut self) -> Vec<i64> {
+        if self.next_id < MAX_ID {
+            return Vec::new();
+        }
+        self.next_id = random_first_id();
+        self.clear()
     }
 
     /// Makes the next number `id`: the sequence of a bot that was moved between servers or was silent for a week.

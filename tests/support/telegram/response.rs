@@ -1,5 +1,6 @@
 //! Reads a webhook's answers as the delivery engine does (reference/telegram.md section 3.6): what it takes for an
-//! answer, and the texts for what it can't read.
+//! answer, and the texts for what it can't read. One difference: a gzip or deflate body is accepted unread, so a
+//! webhook reply in it is not seen.
 
 mod body;
 

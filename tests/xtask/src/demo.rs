@@ -2,15 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Context as _, bail};
-use telegram_webhook_crds::{SIDECAR_CONTAINER, WEBHOOK_PORT, child_name};
+use anyhow::bail;
+use telegram_webhook_crds::{SIDECAR_CONTAINER, child_name};
 use telegram_webhook_tests::{
     crm::Received,
     forgery::{self, Refusal},
     installation::{self, Installation},
     ledger::Ledger,
-    pod_http::{self, PodConnection},
-    scenario::{CRM, Scenario, TELEGRAM_WEBHOOK, WEBHOOK},
+    scenario::{Scenario, WEBHOOK},
     wait,
 };
 
@@ -63,17 +62,14 @@ async fn play(installation: &Installation, progress: &Progress) -> anyhow::Resul
     progress.say(
         "deploying a sample CRM and declaring its TelegramWebhook (tests/manifests/telegram-webhook.yaml)",
     );
-    scenario.apply(TELEGRAM_WEBHOOK).await?;
-    scenario.apply(CRM).await?;
-    scenario
-        .wait_for_condition(WEBHOOK, "Ready", "True", None)
-        .await?;
+    scenario.start_crm_and_webhook().await?;
     progress.say("the operator has injected the sidecar and registered the webhook");
 
     progress.say(&format!("sending {UPDATES} updates of {CHATS} chats"));
     let sent = scenario.send(UPDATES, CHATS).await?;
     progress.say("trying forged requests meanwhile");
-    let refusals = forge(&scenario).await?;
+    let mut connection = scenario.connect(WEBHOOK).await?;
+    let refusals = forgery::try_all(&mut connection, &scenario.slot(WEBHOOK).await?).await?;
     let received = wait::until("the CRM to receive every update", PATIENCE, || async {
         let received = scenario.received().await?;
         let distinct = received
@@ -87,23 +83,6 @@ async fn play(installation: &Installation, progress: &Progress) -> anyhow::Resul
     })
     .await?;
     Ok(judge(scenario, &sent, &received, &refusals))
-}
-
-async fn forge(scenario: &Scenario) -> anyhow::Result<Vec<Refusal>> {
-    let tls = pod_http::tls_client(scenario.authority.pem())?;
-    let pod = scenario.crm_pod().await?;
-    let host = scenario.host(WEBHOOK);
-    let mut connection = PodConnection::open(
-        &scenario.client,
-        &scenario.namespace,
-        &pod,
-        WEBHOOK_PORT,
-        &tls,
-        &host,
-    )
-    .await
-    .context("can't connect to the sidecar")?;
-    forgery::try_all(&mut connection, &scenario.slot(WEBHOOK).await?).await
 }
 
 fn judge(scenario: Scenario, sent: &BTreeSet<i64>, received: &[Received], refusals: &[Refusal]) -> Outcome {

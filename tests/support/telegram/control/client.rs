@@ -137,6 +137,11 @@ impl<T: ControlTransport> ControlClient<T> {
         self.post("hijack", call).await
     }
 
+    /// Looks every host up anew.
+    pub async fn forget_names(&self) -> anyhow::Result<()> {
+        self.post("names/forget", &Value::Null).await
+    }
+
     /// Forgets everything but the tokens.
     pub async fn reset(&self) -> anyhow::Result<()> {
         self.post("reset", &Value::Null).await
