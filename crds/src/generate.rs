@@ -16,9 +16,7 @@ pub fn crd_yaml() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .ok_or("the derived definition has no schema")?;
     strip_unknown_formats(schema);
-    let status = schema
-        .pointer_mut("/properties/status")
-        .ok_or("the derived schema has no status")?;
+    let status = schema.pointer_mut("/properties/status").ok_or("the derived schema has no status")?;
     status["default"] = json!({"observedGeneration": UNOBSERVED_GENERATION});
     Ok(format!("{HEADER}{}", serde_saphyr::to_string(&crd)?))
 }

@@ -60,10 +60,7 @@ pub struct BotSpec {
     /// Base URL of the Bot API server. Anything but Telegram's own must be allowed by the operator's
     /// `--local-api-server` flag.
     #[serde(default = "default_api_server")]
-    #[schemars(
-        length(max = 256),
-        regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")
-    )]
+    #[schemars(length(max = 256), regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$"))]
     pub api_server: String,
 }
 

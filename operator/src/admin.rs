@@ -83,17 +83,13 @@ impl Admin {
 
     async fn ready(&self) -> Response<Full<Bytes>> {
         if !*self.admission.borrow() {
-            return text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "admission is not served yet\n".to_owned(),
-            );
+            return text(StatusCode::SERVICE_UNAVAILABLE, "admission is not served yet\n".to_owned());
         }
         match timeout(READY_TIMEOUT, self.client.apiserver_version()).await {
             Ok(Ok(_)) => text(StatusCode::OK, "ok\n".to_owned()),
-            Ok(Err(_)) | Err(_) => text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the Kubernetes API does not answer\n".to_owned(),
-            ),
+            Ok(Err(_)) | Err(_) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "the Kubernetes API does not answer\n".to_owned())
+            }
         }
     }
 }
@@ -103,20 +99,13 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
 }
 
 fn metrics_text(body: String) -> Response<Full<Bytes>> {
-    respond(
-        StatusCode::OK,
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        body,
-    )
+    respond(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
 }
 
 fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static(content_type),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response
 }
 
@@ -139,21 +128,12 @@ mod tests {
         fixtures::install_crypto();
         let cluster = FakeCluster::start().await;
         let (admission, ready) = watch::channel(false);
-        let admin = Admin {
-            client: cluster.client(),
-            admission: ready,
-            metrics: Arc::default(),
-        };
+        let admin = Admin { client: cluster.client(), admission: ready, metrics: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         tokio::spawn(serve(listener, admin, shutdown.clone()));
-        Port {
-            url,
-            cluster,
-            admission,
-            _serving: shutdown.drop_guard(),
-        }
+        Port { url, cluster, admission, _serving: shutdown.drop_guard() }
     }
 
     impl Port {
@@ -170,18 +150,11 @@ mod tests {
         assert_eq!(port.status("/readyz").await, 503);
         port.admission.send_replace(true);
         assert_eq!(port.status("/readyz").await, 503);
-        let version = [
-            "major",
-            "minor",
-            "gitVersion",
-            "gitCommit",
-            "gitTreeState",
-            "buildDate",
-        ]
-        .into_iter()
-        .chain(["goVersion", "compiler", "platform"])
-        .map(|field| (field, "1"))
-        .collect::<std::collections::BTreeMap<_, _>>();
+        let version = ["major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate"]
+            .into_iter()
+            .chain(["goVersion", "compiler", "platform"])
+            .map(|field| (field, "1"))
+            .collect::<std::collections::BTreeMap<_, _>>();
         port.cluster.put("/version", &json!(version));
         assert_eq!(port.status("/readyz").await, 200);
     }

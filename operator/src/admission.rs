@@ -62,29 +62,11 @@ pub async fn run(
     ready: watch::Sender<bool>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings {
-        address,
-        namespace,
-        service,
-        configuration,
-        sidecar_image,
-    } = settings;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen { address, source })?;
+    let Settings { address, namespace, service, configuration, sidecar_image } = settings;
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let certificate = Arc::new(ServingCertificate::default());
-    let keeper = Keeper::new(
-        &client,
-        &namespace,
-        &service,
-        configuration,
-        Arc::clone(&certificate),
-        ready,
-    );
-    let reviewer = Arc::new(Reviewer {
-        lookup: client,
-        sidecar_image,
-    });
+    let keeper = Keeper::new(&client, &namespace, &service, configuration, Arc::clone(&certificate), ready);
+    let reviewer = Arc::new(Reviewer { lookup: client, sidecar_image });
     tokio::select! {
         () = server::serve(listener, tls(certificate), reviewer, shutdown) => Ok(()),
         never = keeper.keep() => match never {},
@@ -92,9 +74,7 @@ pub async fn run(
 }
 
 fn tls(certificate: Arc<ServingCertificate>) -> Arc<ServerConfig> {
-    let mut tls = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+    let mut tls = ServerConfig::builder().with_no_client_auth().with_cert_resolver(certificate);
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(tls)
 }
@@ -132,13 +112,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = settings(taken.local_addr().unwrap());
         let client = Arc::new(Cluster::default()).client().await;
-        let result = run(
-            client,
-            settings,
-            watch::channel(false).0,
-            CancellationToken::new(),
-        )
-        .await;
+        let result = run(client, settings, watch::channel(false).0, CancellationToken::new()).await;
         assert!(matches!(result, Err(Error::Listen { .. })));
     }
 }

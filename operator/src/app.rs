@@ -67,11 +67,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
     let listener = TcpListener::bind(args.admin_address)
         .await
         .map_err(|error| Error::Listen(args.admin_address, error))?;
-    let admin = Admin {
-        client: client.clone(),
-        admission,
-        metrics: Arc::clone(&metrics),
-    };
+    let admin = Admin { client: client.clone(), admission, metrics: Arc::clone(&metrics) };
     let settings = admission::Settings {
         address: args.admission_address,
         namespace: args.namespace.clone(),
@@ -124,9 +120,7 @@ async fn lead(
         events: Events::new(client.clone(), Some(args.pod_name.clone())),
         metrics: Arc::clone(&metrics),
         memory: Memory::default(),
-        settings: validate::Settings {
-            local_api_servers: args.local_api_server.clone(),
-        },
+        settings: validate::Settings { local_api_servers: args.local_api_server.clone() },
         resync: args.resync,
         cleanup_deadline: args.cleanup_deadline,
     };
@@ -138,11 +132,7 @@ async fn lead(
     metrics.leads(false);
     result?;
     elector.release().await;
-    if shutdown.is_cancelled() {
-        Ok(())
-    } else {
-        Err(Error::Controller)
-    }
+    if shutdown.is_cancelled() { Ok(()) } else { Err(Error::Controller) }
 }
 
 async fn overdue(shutdown: &CancellationToken) {

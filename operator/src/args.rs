@@ -103,10 +103,7 @@ mod tests {
             "--local-api-server=http://bot-api:8081/path",
             "--local-api-server=http://user@bot-api:8081",
         ] {
-            let args = REQUIRED
-                .into_iter()
-                .filter(|arg| !arg.starts_with("--resync"))
-                .chain([flag]);
+            let args = REQUIRED.into_iter().filter(|arg| !arg.starts_with("--resync")).chain([flag]);
             assert!(Args::try_parse_from(args).is_err(), "{flag}");
         }
     }

@@ -43,9 +43,7 @@ pub async fn run(
     let context = Arc::new(context(store.clone()));
     controller
         .owns(Api::<Service>::all(client.clone()), children)
-        .watches(Api::<PartialObjectMeta<Pod>>::all(client), pods, move |pod| {
-            selecting(&store.state(), &pod)
-        })
+        .watches(Api::<PartialObjectMeta<Pod>>::all(client), pods, move |pod| selecting(&store.state(), &pod))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, error_policy, context)
         .for_each(async |result| {
@@ -67,9 +65,7 @@ fn selecting(
         .filter(|webhook| webhook.namespace() == pod.namespace())
         .filter(|webhook| {
             let wanted = &webhook.spec.workload.selector.match_labels;
-            wanted
-                .iter()
-                .all(|(key, value)| pod.labels().get(key) == Some(value))
+            wanted.iter().all(|(key, value)| pod.labels().get(key) == Some(value))
         })
         .map(|webhook| ObjectRef::from_obj(webhook.as_ref()))
         .collect()
@@ -90,12 +86,7 @@ mod tests {
     #[test]
     fn a_pod_concerns_the_resources_of_its_namespace_that_select_it() {
         let webhooks = [Arc::new(fixtures::webhook())];
-        let names = |pod| {
-            selecting(&webhooks, &pod)
-                .into_iter()
-                .map(|found| found.name)
-                .collect::<Vec<_>>()
-        };
+        let names = |pod| selecting(&webhooks, &pod).into_iter().map(|found| found.name).collect::<Vec<_>>();
         assert_eq!(names(pod("crm", "helpdesk")), ["support"]);
         assert!(names(pod("crm", "other")).is_empty());
         assert!(names(pod("elsewhere", "helpdesk")).is_empty());

@@ -36,22 +36,12 @@ pub struct Notice {
 impl Notice {
     /// Something went as it should.
     pub fn normal(reason: &str, action: &'static str, note: impl Into<String>) -> Self {
-        Self {
-            warning: false,
-            reason: reason.to_owned(),
-            action,
-            note: note.into(),
-        }
+        Self { warning: false, reason: reason.to_owned(), action, note: note.into() }
     }
 
     /// Somebody may want to look.
     pub fn warning(reason: impl Into<String>, action: &'static str, note: impl Into<String>) -> Self {
-        Self {
-            warning: true,
-            reason: reason.into(),
-            action,
-            note: note.into(),
-        }
+        Self { warning: true, reason: reason.into(), action, note: note.into() }
     }
 }
 
@@ -60,23 +50,14 @@ impl Notice {
 impl Events {
     /// Made once: what it has published is remembered in it.
     pub fn new(client: Client, pod_name: Option<String>) -> Self {
-        let reporter = Reporter {
-            controller: FIELD_MANAGER.to_owned(),
-            instance: pod_name,
-        };
-        Self {
-            recorder: Recorder::new(client, reporter),
-        }
+        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: pod_name };
+        Self { recorder: Recorder::new(client, reporter) }
     }
 
     /// Publishes. A lost Event is no reason to fail: it says what the status says too.
     pub async fn publish(&self, webhook: &TelegramWebhook, notice: Notice) {
         let event = Event {
-            type_: if notice.warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
+            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
             reason: notice.reason,
             note: Some(notice.note.chars().take(MAX_NOTE).collect()),
             action: notice.action.to_owned(),

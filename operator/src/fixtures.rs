@@ -35,9 +35,7 @@ spec:
 
 /// What `main` does first. Every test that speaks HTTP needs it, and whichever comes first does it.
 pub fn install_crypto() {
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
 }
 
 /// A resource as in the documentation.
@@ -59,21 +57,16 @@ pub fn secret(name: &str, data: &[(&str, &[u8])]) -> Secret {
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
     secret.metadata.namespace = Some("crm".to_owned());
-    secret.data = Some(
-        data.iter()
-            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())))
-            .collect(),
-    );
+    secret.data =
+        Some(data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect());
     secret
 }
 
 /// The Secret that the resource's token is in.
 pub fn token_secret(token: &str) -> Secret {
     let mut secret = secret("support-bot", &[("token", token.as_bytes())]);
-    secret.metadata.labels = Some(BTreeMap::from([(
-        "telegram-webhook.dev/bot-token".to_owned(),
-        "true".to_owned(),
-    )]));
+    secret.metadata.labels =
+        Some(BTreeMap::from([("telegram-webhook.dev/bot-token".to_owned(), "true".to_owned())]));
     secret
 }
 
@@ -89,8 +82,5 @@ pub fn certificate(name: &str, now: i64, days: std::ops::Range<i64>) -> (String,
 
 /// The Secret that the resource's certificate is in.
 pub fn tls_secret((chain, key): &(String, String)) -> Secret {
-    secret(
-        "hooks-tls",
-        &[("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())],
-    )
+    secret("hooks-tls", &[("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())])
 }

@@ -31,10 +31,7 @@ pub enum Error {
 impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => Self::Refused {
-                code: status.code,
-                reason: status.reason.clone(),
-            },
+            kube::Error::Api(status) => Self::Refused { code: status.code, reason: status.reason.clone() },
             error @ (kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::Auth(_)) => {
                 tracing::debug!(%error, "the Kubernetes API can't be reached");
                 Self::Unreachable

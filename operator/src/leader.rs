@@ -72,9 +72,7 @@ pub struct Lost;
 impl KubeLease {
     /// `client` must not retry by itself: a late renewal is worse than none.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self {
-            api: Api::namespaced(client, namespace),
-        }
+        Self { api: Api::namespaced(client, namespace) }
     }
 }
 
@@ -88,12 +86,7 @@ impl LeaseStore for KubeLease {
     }
 
     fn replace(&self, lease: Lease) -> BoxFuture<'_, Result<Lease, kubernetes::Error>> {
-        Box::pin(async move {
-            Ok(self
-                .api
-                .replace(LEASE_NAME, &PostParams::default(), &lease)
-                .await?)
-        })
+        Box::pin(async move { Ok(self.api.replace(LEASE_NAME, &PostParams::default(), &lease).await?) })
     }
 }
 
@@ -102,12 +95,7 @@ impl LeaseStore for KubeLease {
 impl<S: LeaseStore> Elector<S> {
     /// A candidate. Two must never have the same identity.
     pub fn new(store: S, identity: String) -> Self {
-        Self {
-            store,
-            identity,
-            seen: None,
-            failing: false,
-        }
+        Self { store, identity, seen: None, failing: false }
     }
 
     /// Waits until the lease is ours.
@@ -201,10 +189,7 @@ impl<S: LeaseStore> Elector<S> {
         let duration = seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(LEASE_DURATION, Duration::from_secs);
-        let run_out = self
-            .seen
-            .as_ref()
-            .is_some_and(|(_, since)| since.elapsed() > duration);
+        let run_out = self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() > duration);
         holder(lease).is_none() || run_out
     }
 
@@ -212,10 +197,7 @@ impl<S: LeaseStore> Elector<S> {
     fn lease(&self, current: Option<Lease>) -> Lease {
         let now = MicroTime(Timestamp::now());
         let mut lease = current.unwrap_or_else(|| Lease {
-            metadata: ObjectMeta {
-                name: Some(LEASE_NAME.to_owned()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() },
             spec: None,
         });
         let renewal = self.holds(&lease);
@@ -224,11 +206,7 @@ impl<S: LeaseStore> Elector<S> {
         lease.spec = Some(LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: Some(LEASE_SECONDS),
-            acquire_time: if renewal {
-                former.acquire_time
-            } else {
-                Some(now.clone())
-            },
+            acquire_time: if renewal { former.acquire_time } else { Some(now.clone()) },
             renew_time: Some(now),
             lease_transitions: Some(if renewal { transitions } else { transitions + 1 }),
             ..LeaseSpec::default()

@@ -68,11 +68,7 @@ impl Default for Metrics {
             bot_api_calls.clone(),
         );
         let leader = Gauge::default();
-        registry.register(
-            "leader",
-            "1 while this instance holds the lease and reconciles",
-            leader.clone(),
-        );
+        registry.register("leader", "1 while this instance holds the lease and reconciles", leader.clone());
         let webhooks = Family::default();
         registry.register(
             "webhooks",
@@ -94,17 +90,13 @@ impl Default for Metrics {
 impl Metrics {
     /// One pass has ended.
     pub fn reconciled(&self, result: &'static str, reason: String, took: Duration) {
-        self.reconciles
-            .get_or_create(&ReconcileLabels { result, reason })
-            .inc();
+        self.reconciles.get_or_create(&ReconcileLabels { result, reason }).inc();
         self.reconcile_seconds.observe(took.as_secs_f64());
     }
 
     /// One call of the Bot API has ended.
     pub fn bot_api_call(&self, method: &'static str, outcome: &'static str) {
-        self.bot_api_calls
-            .get_or_create(&CallLabels { method, outcome })
-            .inc();
+        self.bot_api_calls.get_or_create(&CallLabels { method, outcome }).inc();
     }
 
     /// This instance reconciles, or has stopped to.
@@ -148,14 +140,8 @@ mod tests {
         metrics.readiness("b", Some("True"));
         metrics.readiness("b", None);
         let text = metrics.render().unwrap();
-        assert!(
-            text.contains("telegram_webhook_operator_webhooks{ready=\"True\"} 1"),
-            "{text}"
-        );
-        assert!(
-            text.contains("telegram_webhook_operator_webhooks{ready=\"False\"} 0"),
-            "{text}"
-        );
+        assert!(text.contains("telegram_webhook_operator_webhooks{ready=\"True\"} 1"), "{text}");
+        assert!(text.contains("telegram_webhook_operator_webhooks{ready=\"False\"} 0"), "{text}");
     }
 
     #[test]

@@ -123,9 +123,7 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
         return Ok(Progress::Suspended);
     }
     // Kubernetes API, reads only
-    let found = Box::pin(dereference(context, webhook))
-        .await
-        .map_err(Error::Dereference)?;
+    let found = Box::pin(dereference(context, webhook)).await.map_err(Error::Dereference)?;
     // pure
     let valid = validate(webhook, &found, &context.settings, Timestamp::now()).map_err(Error::Validate)?;
     // Bot API, reads only
@@ -134,23 +132,16 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
         memory: &context.memory,
         uid: &webhook.uid().unwrap_or_default(),
     };
-    let identity = identify(&telegram, &valid, report)
-        .await
-        .map_err(Error::Register)?;
+    let identity = identify(&telegram, &valid, report).await.map_err(Error::Register)?;
     // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?);
     // Kubernetes API, writes what differs
-    let applied = apply(&context.client, prepared, &found)
-        .await
-        .map_err(Error::Apply)?;
+    let applied = apply(&context.client, prepared, &found).await.map_err(Error::Apply)?;
     // pure
     let delivery = assess(&found.pods, &applied.digest, report);
     valid.check_obstacles().map_err(Error::Validate)?;
     // Bot API
-    let ledger = SecretLedger {
-        client: context.client.clone(),
-        secret: &applied.secret,
-    };
+    let ledger = SecretLedger { client: context.client.clone(), secret: &applied.secret };
     let outcome = register(&telegram, &ledger, &valid, &applied, (identity, delivery), report)
         .await
         .map_err(Error::Register)?;
@@ -187,9 +178,7 @@ async fn converge(
     context: &Context,
 ) -> Result<Action, Error> {
     // the watch may lag behind our own last write, and slots and status must not be decided on old ones
-    let live = within(api.get_opt(&cached.name_any()))
-        .await
-        .map_err(Error::Dereference)?;
+    let live = within(api.get_opt(&cached.name_any())).await.map_err(Error::Dereference)?;
     let Some(webhook) = live.filter(|live| live.metadata.deletion_timestamp.is_none()) else {
         return Ok(Action::await_change());
     };
@@ -208,9 +197,7 @@ async fn converge(
     );
     context.metrics.readiness(&uid, Some(summary::ready(&new)));
     if new != old {
-        patch_status(&context.client, &webhook, &new)
-            .await
-            .map_err(Error::Status)?;
+        patch_status(&context.client, &webhook, &new).await.map_err(Error::Status)?;
     }
     for notice in summary::notices(&old, &new, &result) {
         context.events.publish(&webhook, notice).await;
@@ -221,12 +208,7 @@ async fn converge(
 
 async fn say_goodbye(webhook: &TelegramWebhook, context: &Context) -> Result<Action, Error> {
     let farewell = cleanup(context, webhook).await.map_err(Error::Cleanup)?;
-    tracing::info!(
-        namespace = webhook.namespace(),
-        name = webhook.name_any(),
-        ?farewell,
-        "deleted"
-    );
+    tracing::info!(namespace = webhook.namespace(), name = webhook.name_any(), ?farewell, "deleted");
     let uid = webhook.uid().unwrap_or_default();
     context.memory.forget(&uid);
     context.metrics.readiness(&uid, None);

@@ -139,17 +139,12 @@ impl BotToken {
         let (id, secret) = text.split_once(':').ok_or(MalformedToken)?;
         let digits = !id.is_empty() && !id.starts_with('0') && id.bytes().all(|b| b.is_ascii_digit());
         let secret_ok = secret.len() >= MIN_TOKEN_SECRET
-            && secret
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         if !digits || !secret_ok || text.len() > MAX_TOKEN {
             return Err(MalformedToken);
         }
         let bot_id = id.parse().map_err(|_| MalformedToken)?;
-        Ok(Self {
-            bot_id,
-            token: text.into(),
-        })
+        Ok(Self { bot_id, token: text.into() })
     }
 
     /// The bot's user id, the digits in front of the colon.
@@ -272,10 +267,7 @@ mod tests {
 
     #[test]
     fn debug_output_holds_no_secret() {
-        let bot = Bot {
-            server: "https://api.telegram.org".into(),
-            token: BotToken::parse(TOKEN).unwrap(),
-        };
+        let bot = Bot { server: "https://api.telegram.org".into(), token: BotToken::parse(TOKEN).unwrap() };
         let parameters = WebhookParameters {
             url: "https://hooks.example.com/telegram/PATH".into(),
             secret_token: "SECRET".into(),
@@ -283,10 +275,7 @@ mod tests {
             ip_address: None,
             allowed_updates: vec![],
         };
-        let info = WebhookInfo {
-            url: parameters.url.clone(),
-            ..WebhookInfo::default()
-        };
+        let info = WebhookInfo { url: parameters.url.clone(), ..WebhookInfo::default() };
         let shown = format!("{bot:?} {parameters:?} {info:?}");
         for secret in ["ABCdef", "PATH", "SECRET"] {
             assert!(!shown.contains(secret), "{shown}");

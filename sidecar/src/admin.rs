@@ -64,10 +64,7 @@ impl Admin {
             Ok(loaded) => with_body(StatusCode::OK, JSON, loaded.into()),
             Err(error) => {
                 tracing::error!(%error, "the configuration's digests can't be written");
-                text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "configuration can't be written",
-                )
+                text(StatusCode::INTERNAL_SERVER_ERROR, "configuration can't be written")
             }
         }
     }

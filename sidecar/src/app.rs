@@ -66,11 +66,7 @@ pub enum StartError {
 /// A runtime with one thread per processor that we may use, and none but the caller's where there is just one.
 pub fn runtime() -> io::Result<Runtime> {
     let threads = thread::available_parallelism().map_or(1, |processors| processors.get().min(MAX_THREADS));
-    let mut builder = if threads == 1 {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
+    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     builder
         .worker_threads(threads)
         .max_blocking_threads(2) // reading the configuration
@@ -103,22 +99,11 @@ impl App {
         let admin = Server {
             listener: listen(options.admin_listen).await?,
             tls: None,
-            handler: Admin {
-                policy: reloader.policy(),
-                metrics,
-                readiness: Arc::clone(&readiness),
-            },
+            handler: Admin { policy: reloader.policy(), metrics, readiness: Arc::clone(&readiness) },
             max_connections: MAX_ADMIN_CONNECTIONS,
             metrics: None,
         };
-        Ok(Self {
-            options,
-            reloader,
-            webhook,
-            admin,
-            readiness,
-            deliveries,
-        })
+        Ok(Self { options, reloader, webhook, admin, readiness, deliveries })
     }
 
     /// Serves until told to stop, then finishes what is under way, for as long as the deadline allows.
@@ -157,7 +142,5 @@ impl App {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { address, source })
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }

@@ -93,10 +93,7 @@ mod tests {
             "--config-dir",
             "/etc/telegram-webhook-sidecar",
         ]);
-        let Ok(Args {
-            command: Command::Run(run),
-        }) = args
-        else {
+        let Ok(Args { command: Command::Run(run) }) = args else {
             panic!("not understood: {args:?}");
         };
         assert_eq!(run.listen.to_string(), "0.0.0.0:18443");

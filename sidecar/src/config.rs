@@ -41,11 +41,7 @@ impl Policy {
 
     /// Checks a snapshot of the folder.
     pub fn from_snapshot(snapshot: Snapshot) -> Result<Self, Problems> {
-        let Snapshot {
-            folders,
-            mut problems,
-            ..
-        } = snapshot;
+        let Snapshot { folders, mut problems, .. } = snapshot;
         let mut webhooks = Vec::with_capacity(folders.len());
         for folder in &folders {
             match Webhook::parse(folder) {
@@ -75,9 +71,7 @@ impl Policy {
             slots: webhook.slots.iter().map(|slot| slot.id).collect(),
             certificate_digest: webhook.certificate_digest.clone(),
         });
-        LoadedConfig {
-            webhooks: webhooks.collect(),
-        }
+        LoadedConfig { webhooks: webhooks.collect() }
     }
 }
 
@@ -87,11 +81,7 @@ fn conflicts(webhooks: &[(&str, Arc<Webhook>)]) -> Vec<Problem> {
     let mut folder_of = BTreeMap::new();
     for (index, (folder, webhook)) in webhooks.iter().enumerate() {
         if let Some(other) = folder_of.insert(Arc::clone(&webhook.name), *folder) {
-            problems.push(Problem::field(
-                folder,
-                "webhook",
-                format!("the folder {other} has the same"),
-            ));
+            problems.push(Problem::field(folder, "webhook", format!("the folder {other} has the same")));
         }
         for (other_folder, other) in webhooks.iter().take(index) {
             for (position, slot) in webhook.slots.iter().enumerate() {

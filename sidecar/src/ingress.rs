@@ -72,9 +72,7 @@ impl Ingress {
         };
         if self.readiness.is_draining() {
             // Telegram opens its next connection to a pod that stays
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -3,9 +3,7 @@
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 pub fn init() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     tracing_subscriber::fmt()
         .json()
         .with_current_span(false)

@@ -88,21 +88,13 @@ impl Metrics {
             "Requests by webhook, slot whose token they carried, and outcome",
             self.requests.clone(),
         );
-        registry.register(
-            "requests_in_flight",
-            "Requests being worked on",
-            self.in_flight.clone(),
-        );
+        registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
         registry.register(
             "upstream_duration_seconds",
             "Time from handing an update to the CRM to its answer",
             self.upstream_duration.clone(),
         );
-        registry.register(
-            "connections",
-            "Open connections of the webhook port",
-            self.connections.clone(),
-        );
+        registry.register("connections", "Open connections of the webhook port", self.connections.clone());
         registry.register(
             "connections_ended",
             "Ended connections of the webhook port by how they ended",
@@ -135,13 +127,8 @@ impl Metrics {
     }
 
     pub fn upstream_answered(&self, webhook: &str, outcome: &'static str, took: Duration) {
-        let labels = UpstreamLabels {
-            webhook: webhook.to_owned(),
-            outcome,
-        };
-        self.upstream_duration
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        let labels = UpstreamLabels { webhook: webhook.to_owned(), outcome };
+        self.upstream_duration.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     pub fn connection_opened(&self) -> Gauged {
@@ -156,9 +143,7 @@ impl Metrics {
             ConnectionEnd::HandshakeTimeout => "handshake_timeout",
             ConnectionEnd::OverLimit => "over_limit",
         };
-        self.connections_ended
-            .get_or_create(&ConnectionLabels { outcome })
-            .inc();
+        self.connections_ended.get_or_create(&ConnectionLabels { outcome }).inc();
     }
 
     pub fn config_reloaded(&self, successful: bool) {

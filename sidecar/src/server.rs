@@ -67,9 +67,7 @@ struct Shared<H> {
 impl<H: Handler> Server<H> {
     /// Where it listens, for the log.
     pub fn address(&self) -> String {
-        self.listener
-            .local_addr()
-            .map_or_else(|error| error.to_string(), |address| address.to_string())
+        self.listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
     }
 
     /// Serves until told to stop, then until every connection has finished the request it is at.

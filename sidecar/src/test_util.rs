@@ -16,20 +16,13 @@ pub(crate) fn raw_config(name: &str) -> WebhookConfig {
         bot_id: 1,
         host: format!("{name}.example.com"),
         slots: vec![slot(1, &format!("/path-{name}"), &format!("token-{name}"))],
-        upstream: Upstream {
-            port: 3000,
-            path: "/updates".to_owned(),
-        },
+        upstream: Upstream { port: 3000, path: "/updates".to_owned() },
         limits: Limits::default(),
     }
 }
 
 pub(crate) fn slot(id: i64, path: &str, token: &str) -> Slot {
-    Slot {
-        id,
-        path: path.to_owned(),
-        secret_token: token.to_owned(),
-    }
+    Slot { id, path: path.to_owned(), secret_token: token.to_owned() }
 }
 
 /// Writes the three files of a webhook, with a new certificate.

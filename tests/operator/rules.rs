@@ -21,10 +21,7 @@ fn example() -> Value {
 
 /// Creates the resource without keeping it.
 async fn create(client: &Client, resource: &Value) -> Result<TelegramWebhook, String> {
-    let params = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
+    let params = PostParams { dry_run: true, ..PostParams::default() };
     let resource: kube::api::DynamicObject = serde_json::from_value(resource.clone()).unwrap();
     let api: Api<kube::api::DynamicObject> = Api::namespaced_with(
         client.clone(),
@@ -50,114 +47,39 @@ async fn refuse_mistakes(client: &Client) {
     let spec = &created.spec;
     assert_eq!((spec.endpoint.port, spec.endpoint.max_connections), (443, 40));
     assert_eq!(
-        (
-            spec.endpoint.path_prefix.as_str(),
-            spec.workload.upstream.path.as_str()
-        ),
+        (spec.endpoint.path_prefix.as_str(), spec.workload.upstream.path.as_str()),
         ("/telegram", "/")
     );
     assert_eq!(
-        (
-            spec.bot.api_server.as_str(),
-            spec.bot.token_secret_ref.key.as_str()
-        ),
+        (spec.bot.api_server.as_str(), spec.bot.token_secret_ref.key.as_str()),
         ("https://api.telegram.org", "token")
     );
-    assert_eq!(
-        (spec.deletion_policy, spec.suspend),
-        (DeletionPolicy::Retain, false)
-    );
+    assert_eq!((spec.deletion_policy, spec.suspend), (DeletionPolicy::Retain, false));
     assert_eq!(created.status.unwrap_or_default().observed_generation, -1);
 
     for (pointer, value, message) in [
-        (
-            "/spec/endpoint/port",
-            json!(444),
-            "Telegram delivers to 443, 80, 88 and 8443 only",
-        ),
-        (
-            "/spec/endpoint/host",
-            json!("Hooks.Example.com"),
-            "spec.endpoint.host",
-        ),
-        (
-            "/spec/endpoint/host",
-            json!("https://hooks.example.com"),
-            "spec.endpoint.host",
-        ),
-        (
-            "/spec/endpoint/ipAddress",
-            json!("2001:db8::1"),
-            "Telegram delivers over IPv4 only",
-        ),
-        (
-            "/spec/endpoint/ipAddress",
-            json!("1.2.3"),
-            "must be an IPv4 address",
-        ),
-        (
-            "/spec/endpoint/maxConnections",
-            json!(0),
-            "spec.endpoint.maxConnections",
-        ),
-        (
-            "/spec/endpoint/maxConnections",
-            json!(101),
-            "spec.endpoint.maxConnections",
-        ),
-        (
-            "/spec/endpoint/pathPrefix",
-            json!("telegram"),
-            "spec.endpoint.pathPrefix",
-        ),
-        (
-            "/spec/endpoint/pathPrefix",
-            json!("/a?b"),
-            "spec.endpoint.pathPrefix",
-        ),
-        (
-            "/spec/workload/upstream/port",
-            json!(18443),
-            "the sidecar's own ports",
-        ),
-        (
-            "/spec/workload/upstream/path",
-            json!("webhooks"),
-            "spec.workload.upstream.path",
-        ),
-        (
-            "/spec/workload/selector/matchLabels",
-            json!({}),
-            "spec.workload.selector.matchLabels",
-        ),
-        (
-            "/spec/bot/apiServer",
-            json!("api.telegram.org"),
-            "spec.bot.apiServer",
-        ),
-        (
-            "/spec/bot/apiServer",
-            json!("https://api.telegram.org/x"),
-            "spec.bot.apiServer",
-        ),
+        ("/spec/endpoint/port", json!(444), "Telegram delivers to 443, 80, 88 and 8443 only"),
+        ("/spec/endpoint/host", json!("Hooks.Example.com"), "spec.endpoint.host"),
+        ("/spec/endpoint/host", json!("https://hooks.example.com"), "spec.endpoint.host"),
+        ("/spec/endpoint/ipAddress", json!("2001:db8::1"), "Telegram delivers over IPv4 only"),
+        ("/spec/endpoint/ipAddress", json!("1.2.3"), "must be an IPv4 address"),
+        ("/spec/endpoint/maxConnections", json!(0), "spec.endpoint.maxConnections"),
+        ("/spec/endpoint/maxConnections", json!(101), "spec.endpoint.maxConnections"),
+        ("/spec/endpoint/pathPrefix", json!("telegram"), "spec.endpoint.pathPrefix"),
+        ("/spec/endpoint/pathPrefix", json!("/a?b"), "spec.endpoint.pathPrefix"),
+        ("/spec/workload/upstream/port", json!(18443), "the sidecar's own ports"),
+        ("/spec/workload/upstream/path", json!("webhooks"), "spec.workload.upstream.path"),
+        ("/spec/workload/selector/matchLabels", json!({}), "spec.workload.selector.matchLabels"),
+        ("/spec/bot/apiServer", json!("api.telegram.org"), "spec.bot.apiServer"),
+        ("/spec/bot/apiServer", json!("https://api.telegram.org/x"), "spec.bot.apiServer"),
         ("/spec/deletionPolicy", json!("Keep"), "spec.deletionPolicy"),
-        (
-            "/metadata/name",
-            json!("a.b"),
-            "metadata.name: use at most 40 characters",
-        ),
-        (
-            "/metadata/name",
-            json!("a".repeat(41)),
-            "metadata.name: use at most 40 characters",
-        ),
+        ("/metadata/name", json!("a.b"), "metadata.name: use at most 40 characters"),
+        ("/metadata/name", json!("a".repeat(41)), "metadata.name: use at most 40 characters"),
     ] {
         let mut resource = example();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         resource.pointer_mut(parent).unwrap()[key] = value.clone();
-        let error = create(client, &resource)
-            .await
-            .expect_err(&format!("{pointer}: {value} was accepted"));
+        let error = create(client, &resource).await.expect_err(&format!("{pointer}: {value} was accepted"));
         assert!(error.contains(message), "{pointer}: {value}: {error}");
     }
 }

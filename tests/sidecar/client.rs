@@ -42,10 +42,7 @@ pub struct Handshake<'a> {
 impl Connection {
     /// Connects to the webhook port as Telegram does: trusts the authority, names the host.
     pub async fn open(sidecar: &Sidecar, authority: &Authority, host: &str) -> anyhow::Result<Self> {
-        let handshake = Handshake {
-            host,
-            send_name: true,
-        };
+        let handshake = Handshake { host, send_name: true };
         Self::shake_hands(sidecar, authority, &handshake).await
     }
 
@@ -65,10 +62,7 @@ impl Connection {
         let stream = TcpStream::connect(sidecar.webhook_address).await?;
         let name = ServerName::try_from(handshake.host.to_owned())?;
         let io = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-        Ok(Self {
-            io,
-            buffer: Vec::new(),
-        })
+        Ok(Self { io, buffer: Vec::new() })
     }
 
     /// The certificate that the server showed.
@@ -83,10 +77,7 @@ impl Connection<TcpStream> {
     /// Connects to the admin port.
     pub async fn open_admin(sidecar: &Sidecar) -> anyhow::Result<Self> {
         let io = TcpStream::connect(sidecar.admin_address).await?;
-        Ok(Self {
-            io,
-            buffer: Vec::new(),
-        })
+        Ok(Self { io, buffer: Vec::new() })
     }
 }
 
@@ -144,11 +135,8 @@ impl Answer {
             let value = String::from_utf8_lossy(header.value).into_owned();
             (header.name.to_lowercase(), value)
         });
-        let mut answer = Self {
-            status: head.code.context("no status")?,
-            headers: headers.collect(),
-            body: String::new(),
-        };
+        let mut answer =
+            Self { status: head.code.context("no status")?, headers: headers.collect(), body: String::new() };
         let length: usize = answer.header("content-length").context("no length")?.parse()?;
         let Some(body) = bytes.get(head_length..head_length + length) else {
             return Ok(None);
@@ -169,19 +157,9 @@ impl Answer {
     /// Fails unless it says nothing beyond its status, as every answer to Telegram must.
     pub fn assert_bare(&self) {
         assert_eq!(self.header("content-length"), Some("0"), "{self:?}");
-        assert_eq!(
-            self.header("strict-transport-security"),
-            Some("max-age=31536000"),
-            "{self:?}"
-        );
-        let expected = [
-            "content-length",
-            "strict-transport-security",
-            "date",
-            "connection",
-            "allow",
-            "retry-after",
-        ];
+        assert_eq!(self.header("strict-transport-security"), Some("max-age=31536000"), "{self:?}");
+        let expected =
+            ["content-length", "strict-transport-security", "date", "connection", "allow", "retry-after"];
         for (name, _) in &self.headers {
             assert!(expected.contains(&name.as_str()), "unexpected {name} in {self:?}");
         }

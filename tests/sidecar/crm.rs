@@ -49,18 +49,10 @@ impl Crm {
     pub async fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let reply = Arc::new(Mutex::new(Reply {
-            status: 200,
-            headers: Vec::new(),
-            body: "",
-        }));
+        let reply = Arc::new(Mutex::new(Reply { status: 200, headers: Vec::new(), body: "" }));
         let (hold, held) = watch::channel(false);
         let (sender, received) = mpsc::unbounded_channel();
-        let shared = Shared {
-            reply: Arc::clone(&reply),
-            hold: held,
-            received: sender,
-        };
+        let shared = Shared { reply: Arc::clone(&reply), hold: held, received: sender };
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = shared.clone();
@@ -72,13 +64,7 @@ impl Crm {
                 });
             }
         });
-        Ok(Self {
-            port,
-            reply,
-            hold,
-            received,
-            task,
-        })
+        Ok(Self { port, reply, hold, received, task })
     }
 
     /// A port at which nothing listens.
@@ -99,9 +85,7 @@ impl Crm {
     /// Waits for the next request.
     pub async fn received(&mut self) -> anyhow::Result<(Parts, Bytes)> {
         let received = timeout(DEADLINE, self.received.recv()).await;
-        received
-            .context("the CRM received nothing")?
-            .context("the CRM ended")
+        received.context("the CRM received nothing")?.context("the CRM ended")
     }
 
     /// Whether everything it received was taken out with [`Crm::received`].
@@ -119,11 +103,7 @@ impl Drop for Crm {
 impl Shared {
     async fn handle(mut self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map(http_body_util::Collected::to_bytes)
-            .unwrap_or_default();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         // nobody takes it out any more when the test has ended, and then nobody waits for the answer either
         drop(self.received.send((head, body)));
         drop(self.hold.wait_for(|hold| !hold).await);

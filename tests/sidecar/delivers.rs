@@ -27,10 +27,7 @@ async fn the_crm_gets_the_bytes_unchanged_and_not_the_token() -> anyhow::Result<
     answer.assert_bare();
     let (head, received) = fixture.crm.received().await?;
     assert_eq!(received, &body[..]);
-    assert_eq!(
-        (head.method.as_str(), head.uri.path()),
-        ("POST", "/webhooks/telegram")
-    );
+    assert_eq!((head.method.as_str(), head.uri.path()), ("POST", "/webhooks/telegram"));
     let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     assert_eq!(header("content-type"), Some("application/json"));
     assert_eq!(header("host"), Some(&*format!("127.0.0.1:{}", fixture.crm.port)));
@@ -75,11 +72,7 @@ async fn every_2xx_of_the_crm_is_a_bare_200() -> anyhow::Result<()> {
         fixture.crm.reply_with(Reply {
             status,
             headers: vec![("content-type", "application/json"), ("set-cookie", "a=b")],
-            body: if status == 204 {
-                ""
-            } else {
-                "{\"method\":\"leaveChat\",\"chat_id\":1}"
-            },
+            body: if status == 204 { "" } else { "{\"method\":\"leaveChat\",\"chat_id\":1}" },
         });
         let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
         assert_eq!(answer.status, 200, "after {status}");
@@ -96,15 +89,8 @@ async fn any_other_answer_of_the_crm_means_try_again() -> anyhow::Result<()> {
     for status in [301, 302, 304, 400, 401, 404, 410, 429, 500, 503] {
         fixture.crm.reply_with(Reply {
             status,
-            headers: vec![
-                ("location", "https://elsewhere.example.com/"),
-                ("retry-after", "3600"),
-            ],
-            body: if status == 304 {
-                ""
-            } else {
-                "what the CRM has to say"
-            },
+            headers: vec![("location", "https://elsewhere.example.com/"), ("retry-after", "3600")],
+            body: if status == 304 { "" } else { "what the CRM has to say" },
         });
         let answer = connection.ask(request(PATH, TOKEN, "{}")).await?;
         assert_try_again(&answer);
@@ -127,10 +113,7 @@ async fn a_crm_that_is_down_means_try_again() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_crm_that_is_slow_means_try_again() -> anyhow::Result<()> {
     let fixture = Fixture::start_with(|config| {
-        config.limits = Limits {
-            upstream_timeout_seconds: 1,
-            ..Limits::default()
-        };
+        config.limits = Limits { upstream_timeout_seconds: 1, ..Limits::default() };
     })
     .await?;
     fixture.crm.hold(true);

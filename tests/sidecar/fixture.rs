@@ -29,11 +29,7 @@ pub struct Fixture {
 }
 
 pub fn slot(id: i64, path: &str, token: &str) -> Slot {
-    Slot {
-        id,
-        path: path.to_owned(),
-        secret_token: token.to_owned(),
-    }
+    Slot { id, path: path.to_owned(), secret_token: token.to_owned() }
 }
 
 pub fn config(name: &str, host: &str, port: u16) -> WebhookConfig {
@@ -42,10 +38,7 @@ pub fn config(name: &str, host: &str, port: u16) -> WebhookConfig {
         bot_id: 123_456,
         host: host.to_owned(),
         slots: vec![slot(1, PATH, TOKEN)],
-        upstream: Upstream {
-            port,
-            path: "/webhooks/telegram".to_owned(),
-        },
+        upstream: Upstream { port, path: "/webhooks/telegram".to_owned() },
         limits: Limits::default(),
     }
 }
@@ -81,14 +74,7 @@ impl Fixture {
         folder.set(NAME, &config, &certificate);
         folder.publish()?;
         let sidecar = Sidecar::start(&folder).await?;
-        Ok(Self {
-            authority,
-            certificate,
-            config,
-            folder,
-            crm,
-            sidecar,
-        })
+        Ok(Self { authority, certificate, config, folder, crm, sidecar })
     }
 
     /// Replaces the configuration and waits until it is in use.

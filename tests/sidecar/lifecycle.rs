@@ -17,11 +17,7 @@ async fn a_missing_folder_is_a_configuration_error() -> anyhow::Result<()> {
     let folder = ConfigFolder::new()?;
     let ended = Sidecar::start_in_vain(&folder.path().join("missing")).await?;
     assert_eq!(ended.status.code(), Some(64));
-    assert!(
-        ended.lines.iter().any(|line| line.contains("can't be read")),
-        "{:?}",
-        ended.lines
-    );
+    assert!(ended.lines.iter().any(|line| line.contains("can't be read")), "{:?}", ended.lines);
     Ok(())
 }
 
@@ -30,11 +26,7 @@ async fn an_empty_folder_is_a_configuration_error() -> anyhow::Result<()> {
     let folder = ConfigFolder::new()?;
     let ended = Sidecar::start_in_vain(folder.path()).await?;
     assert_eq!(ended.status.code(), Some(64));
-    assert!(
-        ended.lines.iter().any(|line| line.contains("holds no folder")),
-        "{:?}",
-        ended.lines
-    );
+    assert!(ended.lines.iter().any(|line| line.contains("holds no folder")), "{:?}", ended.lines);
     Ok(())
 }
 
@@ -43,14 +35,8 @@ async fn every_mistake_is_named_at_once_and_none_quotes_a_secret() -> anyhow::Re
     let authority = Authority::new()?;
     let mut folder = ConfigFolder::new()?;
     let mut bad = config("a", "not a host", 0);
-    bad.slots = vec![
-        slot(1, "no-slash-SECRET", "bad token SECRET"),
-        slot(1, "/ok", "ok"),
-    ];
-    bad.limits = Limits {
-        upstream_timeout_seconds: 60,
-        ..Limits::default()
-    };
+    bad.slots = vec![slot(1, "no-slash-SECRET", "bad token SECRET"), slot(1, "/ok", "ok")];
+    bad.limits = Limits { upstream_timeout_seconds: 60, ..Limits::default() };
     folder.set("a", &bad, &authority.issue(HOST)?);
     folder.set_file("a", "tls.key", "SECRET");
     folder.set("b", &config("b", HOST, 3000), &authority.issue(HOST)?);
@@ -87,10 +73,7 @@ async fn a_port_that_is_taken_is_an_error_of_another_kind() -> anyhow::Result<()
         .await?;
     assert_eq!(second.status.code(), Some(1));
     let log = String::from_utf8_lossy(&second.stdout);
-    assert!(
-        log.contains(&format!("listen on {}", fixture.sidecar.webhook_address)),
-        "{log}"
-    );
+    assert!(log.contains(&format!("listen on {}", fixture.sidecar.webhook_address)), "{log}");
     Ok(())
 }
 
@@ -100,19 +83,13 @@ async fn a_plain_folder_without_the_kubelets_link_works_too() -> anyhow::Result<
     let dir = tempfile::tempdir()?;
     fs::create_dir(dir.path().join(NAME))?;
     for file in ["config.json", "tls.crt", "tls.key"] {
-        fs::copy(
-            fixture.folder.path().join(NAME).join(file),
-            dir.path().join(NAME).join(file),
-        )?;
+        fs::copy(fixture.folder.path().join(NAME).join(file), dir.path().join(NAME).join(file))?;
     }
     fixture.sidecar = Sidecar::start_at(dir.path()).await?;
     assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
     let before = fixture.sidecar.log().len();
     fixture.config.slots = vec![slot(2, PATH, "next")];
-    fs::write(
-        dir.path().join(NAME).join("config.json"),
-        fixture.config.to_bytes(),
-    )?;
+    fs::write(dir.path().join(NAME).join("config.json"), fixture.config.to_bytes())?;
     fixture.sidecar.logged(before, "configuration loaded").await?;
     assert_eq!(fixture.ask(request(PATH, "next", "{}")).await?.status, 200);
     Ok(())
@@ -123,17 +100,10 @@ async fn a_draining_sidecar_is_not_ready_but_serves_and_asks_to_reconnect() -> a
     let fixture = Fixture::start().await?;
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
     let mut open = fixture.connect().await?;
-    assert_eq!(
-        open.ask(request(PATH, TOKEN, "{}")).await?.header("connection"),
-        None
-    );
+    assert_eq!(open.ask(request(PATH, TOKEN, "{}")).await?.header("connection"), None);
 
     let drain = Command::new(binary().await?)
-        .args([
-            "drain",
-            "--admin-address",
-            &fixture.sidecar.admin_address.to_string(),
-        ])
+        .args(["drain", "--admin-address", &fixture.sidecar.admin_address.to_string()])
         .stdout(Stdio::null())
         .status()
         .await?;
@@ -145,11 +115,7 @@ async fn a_draining_sidecar_is_not_ready_but_serves_and_asks_to_reconnect() -> a
     let answer = open.ask(request(PATH, TOKEN, "{}")).await?;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(open.is_closed().await);
-    assert_eq!(
-        fixture.ask(request(PATH, TOKEN, "{}")).await?.status,
-        200,
-        "new connections too"
-    );
+    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200, "new connections too");
     Ok(())
 }
 
@@ -195,10 +161,7 @@ async fn a_stopped_sidecar_does_not_wait_for_ever() -> anyhow::Result<()> {
     busy.send(request(PATH, TOKEN, "{}")).await?;
     fixture.crm.received().await?;
     fixture.sidecar.signal(Signal::TERM)?;
-    fixture
-        .sidecar
-        .logged(0, "stopped at the deadline with requests under way")
-        .await?;
+    fixture.sidecar.logged(0, "stopped at the deadline with requests under way").await?;
     assert_eq!(fixture.sidecar.ended().await?.code(), Some(0));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What does not come from Telegram, or not as it should, never reaches the CRM.
 
 use telegram_webhook_sidecar_config::Limits;
+use telegram_webhook_tests::wait;
 
 use crate::{
     client::Answer,
@@ -30,10 +31,7 @@ async fn a_wrong_missing_repeated_or_too_long_token_is_unauthorized() -> anyhow:
         ("too long", header(&format!("{TOKEN}{}", "a".repeat(8192)))),
         ("in another case", header(&TOKEN.to_uppercase())),
         ("repeated", format!("{}{}", header(TOKEN), header(TOKEN))),
-        (
-            "right, then wrong",
-            format!("{}{}", header(TOKEN), header("wrong")),
-        ),
+        ("right, then wrong", format!("{}{}", header(TOKEN), header("wrong"))),
         ("a list", header(&format!("{TOKEN}, {TOKEN}"))),
         ("bytes", header("\u{fffd}")),
     ];
@@ -45,10 +43,7 @@ async fn a_wrong_missing_repeated_or_too_long_token_is_unauthorized() -> anyhow:
         assert_refused(&fixture, &answer, 401);
     }
     let answer = connection.ask(request(PATH, TOKEN, "{}")).await?;
-    assert_eq!(
-        answer.status, 200,
-        "the same connection is good for a right token"
-    );
+    assert_eq!(answer.status, 200, "the same connection is good for a right token");
     Ok(())
 }
 
@@ -58,15 +53,7 @@ async fn an_unknown_path_is_not_found_whatever_else_is_right() -> anyhow::Result
     let query = format!("{PATH}?a=b");
     let slash = format!("{PATH}/");
     let longer = format!("/x{PATH}");
-    for path in [
-        "/",
-        "/telegram",
-        PATH.trim_end_matches('f'),
-        &query,
-        &slash,
-        &longer,
-        "*",
-    ] {
+    for path in ["/", "/telegram", PATH.trim_end_matches('f'), &query, &slash, &longer, "*"] {
         let answer = fixture.ask(request(path, TOKEN, "{}")).await?;
         assert_refused(&fixture, &answer, 404);
     }
@@ -78,15 +65,11 @@ async fn another_method_is_not_allowed_on_a_known_path_and_not_found_elsewhere()
     let fixture = Fixture::start().await?;
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
         let answer = fixture
-            .ask(format!(
-                "{method} {PATH} HTTP/1.1\r\nHost: {HOST}\r\n{TOKEN_HEADER}: {TOKEN}\r\n\r\n"
-            ))
+            .ask(format!("{method} {PATH} HTTP/1.1\r\nHost: {HOST}\r\n{TOKEN_HEADER}: {TOKEN}\r\n\r\n"))
             .await?;
         assert_refused(&fixture, &answer, 405);
         assert_eq!(answer.header("allow"), Some("POST"));
-        let answer = fixture
-            .ask(format!("{method} / HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
-            .await?;
+        let answer = fixture.ask(format!("{method} / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await?;
         assert_refused(&fixture, &answer, 404);
         assert_eq!(answer.header("allow"), None);
     }
@@ -95,11 +78,7 @@ async fn another_method_is_not_allowed_on_a_known_path_and_not_found_elsewhere()
 
 async fn fixture_with_small_limits() -> anyhow::Result<Fixture> {
     Fixture::start_with(|config| {
-        config.limits = Limits {
-            max_body_bytes: 1024,
-            body_timeout_seconds: 1,
-            ..Limits::default()
-        };
+        config.limits = Limits { max_body_bytes: 1024, body_timeout_seconds: 1, ..Limits::default() };
     })
     .await
 }
@@ -130,7 +109,7 @@ async fn the_refusal_of_a_large_body_reaches_a_client_that_is_still_sending_it()
     );
     connection.send(head).await?;
     let refused = "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"body_too_large\"}";
-    wait::until("the refusal", Duration::from_secs(30), || async {
+    wait::until("the refusal", std::time::Duration::from_secs(30), || async {
         Ok((fixture.metric(refused).await? > 0).then_some(()))
     })
     .await?;
@@ -216,12 +195,6 @@ async fn the_token_of_one_slot_is_no_good_for_the_path_of_another() -> anyhow::R
         assert_refused(&fixture, &answer, 401);
     }
     assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    assert_eq!(
-        fixture
-            .ask(request("/telegram/other", "other", "{}"))
-            .await?
-            .status,
-        200
-    );
+    assert_eq!(fixture.ask(request("/telegram/other", "other", "{}")).await?.status, 200);
     Ok(())
 }

@@ -52,28 +52,20 @@ async fn a_bad_version_is_refused_as_a_whole_and_counted_once() -> anyhow::Resul
 
     // a good new token in one file, a bad one beside it
     fixture.config.slots = vec![slot(2, "/telegram/next", "next")];
-    fixture
-        .folder
-        .set_file(NAME, "config.json", fixture.config.to_bytes());
+    fixture.folder.set_file(NAME, "config.json", fixture.config.to_bytes());
     fixture.folder.set_file(NAME, "tls.key", "no key");
     let line = fixture.publish(REFUSED).await?;
     assert!(line.contains("support/tls.key"), "{line}");
 
     assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    assert_eq!(
-        fixture.ask(request("/telegram/next", "next", "{}")).await?.status,
-        404
-    );
+    assert_eq!(fixture.ask(request("/telegram/next", "next", "{}")).await?.status, 404);
     assert_eq!(fixture.admin("GET", "/config").await?.body, before);
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
 
     // looked at many times since; the next version shows that it was counted once
     fixture.folder.set(NAME, &fixture.config, &fixture.certificate);
     fixture.publish("configuration loaded").await?;
-    assert_eq!(
-        fixture.ask(request("/telegram/next", "next", "{}")).await?.status,
-        200
-    );
+    assert_eq!(fixture.ask(request("/telegram/next", "next", "{}")).await?.status, 200);
     let reloads =
         |result: &str| format!("telegram_webhook_sidecar_config_reloads_total{{result=\"{result}\"}}");
     assert_eq!(fixture.metric(&reloads("failed")).await?, 1);
@@ -93,9 +85,6 @@ async fn the_admin_port_tells_by_digest_which_version_is_in_use() -> anyhow::Res
     assert_eq!(webhook.webhook, "crm/support");
     assert_eq!(webhook.digest, digest(&fixture.config.to_bytes()));
     assert_eq!(webhook.slots, [2, 1]);
-    assert_eq!(
-        webhook.certificate_digest,
-        digest(fixture.certificate.chain.as_bytes())
-    );
+    assert_eq!(webhook.certificate_digest, digest(fixture.certificate.chain.as_bytes()));
     Ok(())
 }

@@ -10,27 +10,17 @@ async fn logs_metrics_and_admin_answers_hold_no_path_token_key_or_body() -> anyh
     // every way through
     assert_eq!(fixture.ask(request(PATH, TOKEN, body)).await?.status, 200);
     assert_eq!(fixture.ask(request(PATH, guess, body)).await?.status, 401);
-    assert_eq!(
-        fixture.ask(request("/aGuessedPath", TOKEN, body)).await?.status,
-        404
-    );
+    assert_eq!(fixture.ask(request("/aGuessedPath", TOKEN, body)).await?.status, 404);
     let head = format!("{PATH} HTTP/1.1\r\nHost: h\r\n{TOKEN_HEADER}: {TOKEN}\r\n");
     assert_eq!(fixture.ask(format!("GET {head}\r\n")).await?.status, 405);
     let oversize = format!("POST {head}Content-Length: 2000000\r\n\r\n");
     assert_eq!(fixture.ask(oversize).await?.status, 413);
     let malformed = format!("POST {head}Transfer-Encoding: chunked\r\n\r\naMessageOfACustomer\r\n");
     assert_eq!(fixture.ask(malformed).await?.status, 400);
-    fixture
-        .config
-        .slots
-        .push(slot(2, "/telegram/nextPath", "nextToken"));
+    fixture.config.slots.push(slot(2, "/telegram/nextPath", "nextToken"));
     fixture.reconfigure().await?;
-    fixture
-        .folder
-        .set_file(NAME, "config.json", fixture.config.to_bytes().split_off(20));
-    fixture
-        .publish("new configuration refused, the old one stays in use")
-        .await?;
+    fixture.folder.set_file(NAME, "config.json", fixture.config.to_bytes().split_off(20));
+    fixture.publish("new configuration refused, the old one stays in use").await?;
 
     let mut said = fixture.sidecar.log().join("\n");
     for path in ["/metrics", "/config", "/readyz", "/livez", "/nowhere"] {

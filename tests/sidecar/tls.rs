@@ -35,17 +35,9 @@ async fn a_key_that_does_not_belong_to_the_certificate_keeps_the_old_pair() -> a
     let mut fixture = Fixture::start().await?;
     let other = fixture.authority.issue(HOST)?;
     fixture.folder.set_file(NAME, "tls.crt", &*other.chain);
-    let line = fixture
-        .publish("new configuration refused, the old one stays in use")
-        .await?;
-    assert!(
-        line.contains("support/tls.key: does not belong to tls.crt"),
-        "{line}"
-    );
-    assert_eq!(
-        fixture.connect().await?.certificate()?,
-        fixture.certificate.certificate
-    );
+    let line = fixture.publish("new configuration refused, the old one stays in use").await?;
+    assert!(line.contains("support/tls.key: does not belong to tls.crt"), "{line}");
+    assert_eq!(fixture.connect().await?.certificate()?, fixture.certificate.certificate);
     Ok(())
 }
 
@@ -73,14 +65,8 @@ async fn two_bots_are_told_apart_by_name_path_and_token() -> anyhow::Result<()> 
     assert_eq!(a.ask(request("/telegram/a", "token-b", "{}")).await?.status, 401);
     assert_eq!(b.ask(request("/telegram/b", "token-a", "{}")).await?.status, 401);
     assert!(crm_a.has_received_nothing_more() && crm_b.has_received_nothing_more());
-    assert_eq!(
-        a.ask(request("/telegram/a", "token-a", "for a")).await?.status,
-        200
-    );
-    assert_eq!(
-        b.ask(request("/telegram/b", "token-b", "for b")).await?.status,
-        200
-    );
+    assert_eq!(a.ask(request("/telegram/a", "token-a", "for a")).await?.status, 200);
+    assert_eq!(b.ask(request("/telegram/b", "token-b", "for b")).await?.status, 200);
     assert_eq!(crm_a.received().await?.1, "for a");
     assert_eq!(crm_b.received().await?.1, "for b");
     Ok(())
@@ -89,10 +75,7 @@ async fn two_bots_are_told_apart_by_name_path_and_token() -> anyhow::Result<()> 
 #[tokio::test]
 async fn a_client_that_names_no_host_gets_the_only_certificate_or_none() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
-    let nameless = |host| Handshake {
-        host,
-        send_name: false,
-    };
+    let nameless = |host| Handshake { host, send_name: false };
     let connection = Connection::shake_hands(&fixture.sidecar, &fixture.authority, &nameless(HOST)).await?;
     assert_eq!(connection.certificate()?, fixture.certificate.certificate);
 

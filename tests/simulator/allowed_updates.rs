@@ -40,12 +40,7 @@ async fn fact_1_2_unknown_names_among_known_ones_are_dropped_and_case_is_ignored
 async fn fact_2_listing_every_default_kind_by_hand_is_not_the_default_and_is_shown() {
     let bench = Bench::start(|_| Action::ok()).await;
     let names: Vec<&str> = Kind::public()
-        .filter(|kind| {
-            !matches!(
-                kind,
-                Kind::ChatMember | Kind::MessageReaction | Kind::MessageReactionCount
-            )
-        })
+        .filter(|kind| !matches!(kind, Kind::ChatMember | Kind::MessageReaction | Kind::MessageReactionCount))
         .map(Kind::name)
         .collect();
     let shown = shown_after(&bench, &json!(names).to_string()).await;
@@ -57,19 +52,14 @@ async fn fact_1_2_the_setting_survives_delete_webhook_and_get_updates_changes_it
     let bench = Bench::start_with(|_| Action::ok(), &[("allowed_updates", r#"["message"]"#)]).await;
     bench.call("deleteWebhook", &[]).await;
     assert_eq!(bench.info().await["allowed_updates"], json!(["message"]));
-    bench
-        .call("getUpdates", &[("allowed_updates", r#"["poll"]"#)])
-        .await;
+    bench.call("getUpdates", &[("allowed_updates", r#"["poll"]"#)]).await;
     assert_eq!(bench.info().await["allowed_updates"], json!(["poll"]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_1_2_an_excluded_kind_is_lost_when_made_takes_no_number_and_never_comes_back() {
     let bench = Bench::start_with(|_| Action::ok(), &[("allowed_updates", r#"["message"]"#)]).await;
-    let poll = Enqueue {
-        kinds: vec!["poll".to_owned()],
-        ..Enqueue::default()
-    };
+    let poll = Enqueue { kinds: vec!["poll".to_owned()], ..Enqueue::default() };
     let first = bench.enqueue(&[1])[0];
     assert!(bench.make(&poll).is_empty());
     let second = bench.enqueue(&[1])[0];
@@ -84,9 +74,7 @@ async fn fact_1_2_an_excluded_kind_is_lost_when_made_takes_no_number_and_never_c
 async fn fact_1_2_narrowing_does_not_purge_what_is_queued() {
     let bench = Bench::idle(|_| Action::ok());
     bench.enqueue(&[1]);
-    bench
-        .set(&[("url", URL), ("allowed_updates", r#"["poll"]"#)])
-        .await;
+    bench.set(&[("url", URL), ("allowed_updates", r#"["poll"]"#)]).await;
     bench.run_for(0.1).await;
     assert_eq!(bench.script.received().len(), 1);
 }
@@ -95,14 +83,9 @@ async fn fact_1_2_narrowing_does_not_purge_what_is_queued() {
 async fn fact_5_three_kinds_come_only_when_listed() {
     let bench = Bench::idle(|_| Action::ok());
     for kind in Kind::public() {
-        let made = bench.make(&Enqueue {
-            kinds: vec![kind.name().to_owned()],
-            ..Enqueue::default()
-        });
-        let by_request = matches!(
-            kind,
-            Kind::ChatMember | Kind::MessageReaction | Kind::MessageReactionCount
-        );
+        let made = bench.make(&Enqueue { kinds: vec![kind.name().to_owned()], ..Enqueue::default() });
+        let by_request =
+            matches!(kind, Kind::ChatMember | Kind::MessageReaction | Kind::MessageReactionCount);
         assert_eq!(made.is_empty(), by_request, "{}", kind.name());
     }
 }

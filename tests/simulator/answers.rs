@@ -19,11 +19,7 @@ struct Effect {
 
 async fn effect_of(answer: Action) -> Effect {
     let bench = Bench::start(move |request| {
-        if request.chat == CHAT && request.attempt == 1 {
-            answer.clone()
-        } else {
-            Action::ok()
-        }
+        if request.chat == CHAT && request.attempt == 1 { answer.clone() } else { Action::ok() }
     })
     .await;
     bench.warm_up().await;
@@ -65,10 +61,7 @@ async fn assert_failure(answer: Action, error: &str) -> Effect {
 async fn observed_row_1_a_json_method_in_a_200_is_executed_as_the_bot() {
     let body = r#"{"method":"sendMessage","chat_id":5,"text":"x"}"#;
     let replies = assert_done(Action::body("application/json", body)).await;
-    assert_eq!(
-        (replies[0].method.as_str(), replies[0].executed),
-        ("sendmessage", true)
-    );
+    assert_eq!((replies[0].method.as_str(), replies[0].executed), ("sendmessage", true));
     assert_eq!(replies[0].arguments["chat_id"], "5");
 }
 
@@ -98,11 +91,8 @@ async fn observed_row_5_an_identity_body_is_the_same_failure() {
 
 async fn assert_unsupported_encoding(encoding: &str) {
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: 2\r\n\r\nok");
-    let effect = assert_failure(
-        Action::raw(&answer),
-        "Unsupported Media Type: unsupported content-encoding",
-    )
-    .await;
+    let effect =
+        assert_failure(Action::raw(&answer), "Unsupported Media Type: unsupported content-encoding").await;
     assert_ne!(effect.tries[0].connection, effect.tries[1].connection);
 }
 
@@ -131,11 +121,7 @@ async fn observed_row_8_a_100_continue_before_the_200_is_the_final_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn observed_row_9_a_410_is_retried_like_any_other_failure() {
-    assert_failure(
-        Action::status("410 Gone"),
-        "Wrong response from the webhook: 410 Gone",
-    )
-    .await;
+    assert_failure(Action::status("410 Gone"), "Wrong response from the webhook: 410 Gone").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,31 +137,20 @@ async fn observed_row_11_a_method_in_a_form_is_executed() {
 
 #[tokio::test(start_paused = true)]
 async fn observed_row_12_json_cut_short_after_the_method_is_executed_all_the_same() {
-    assert_executed(
-        Action::body("application/json", r#"{"method":"deleteMessage""#),
-        "deletemessage",
-    )
-    .await;
+    assert_executed(Action::body("application/json", r#"{"method":"deleteMessage""#), "deletemessage").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn observed_row_13_two_thousand_open_brackets_are_done_and_not_executed() {
     let body = "[".repeat(2000);
-    assert!(
-        assert_done(Action::body("application/json", &body))
-            .await
-            .is_empty()
-    );
+    assert!(assert_done(Action::body("application/json", &body)).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn observed_row_14_a_json_string_of_1_1_megabytes_is_a_failure() {
     let body = format!("\"{}\"", "x".repeat(1_100_000));
-    assert_failure(
-        Action::body("application/json", &body),
-        "Request Entity Too Large: too many parameters",
-    )
-    .await;
+    assert_failure(Action::body("application/json", &body), "Request Entity Too Large: too many parameters")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,12 +183,7 @@ async fn connections_for_ten_updates(answer: &'static str) -> usize {
     let bench = Bench::start(move |_| Action::raw(answer)).await;
     let ids = bench.enqueue(&[CHAT; 10]);
     bench.run_for(9.0).await;
-    let mut used: Vec<usize> = bench
-        .script
-        .received()
-        .iter()
-        .map(|request| request.connection)
-        .collect();
+    let mut used: Vec<usize> = bench.script.received().iter().map(|request| request.connection).collect();
     assert_eq!(used.len(), ids.len(), "each is done at the first try");
     used.dedup();
     used.len()
@@ -221,12 +191,7 @@ async fn connections_for_ten_updates(answer: &'static str) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn observed_row_19_code_and_reason_phrase_are_shown_as_we_wrote_them() {
-    for status in [
-        "401 Unauthorized",
-        "429 Too Many Requests",
-        "500 Oh No",
-        "503 Back soon",
-    ] {
+    for status in ["401 Unauthorized", "429 Too Many Requests", "500 Oh No", "503 Back soon"] {
         let error = format!("Wrong response from the webhook: {status}");
         assert_failure(Action::status(status), &error).await;
     }
@@ -242,10 +207,7 @@ async fn observed_row_19_a_429_with_retry_after_1_comes_again_after_a_second() {
 async fn fact_3_6_answers_that_cannot_be_read_are_failures_even_with_status_200() {
     let long_header = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(300_000));
     let cases = [
-        (
-            "HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n",
-            "HTTP Version Not Supported",
-        ),
+        ("HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP Version Not Supported"),
         ("rubbish\r\n\r\n", "Not Implemented"),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
@@ -263,10 +225,7 @@ async fn fact_3_6_answers_that_cannot_be_read_are_failures_even_with_status_200(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n000000001\r\nx\r\n",
             "Bad Request: Too long length in chunked",
         ),
-        (
-            long_header.as_str(),
-            "Request Header Fields Too Large: total headers size exceeded",
-        ),
+        (long_header.as_str(), "Request Header Fields Too Large: total headers size exceeded"),
     ];
     for (answer, error) in cases {
         assert_failure(Action::raw(answer), error).await;
@@ -275,19 +234,12 @@ async fn fact_3_6_answers_that_cannot_be_read_are_failures_even_with_status_200(
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_6_an_encoding_without_a_body_and_large_bodies_of_other_types_are_fine() {
-    assert_done(Action::raw(
-        "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n",
-    ))
-    .await;
+    assert_done(Action::raw("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n")).await;
     assert_done(Action::body("text/html", &"x".repeat(2_000_000))).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_7_a_method_in_a_multipart_answer_is_executed() {
     let body = "--b\r\nContent-Disposition: form-data; name=\"method\"\r\n\r\nsendMessage\r\n--b--\r\n";
-    assert_executed(
-        Action::body("multipart/form-data; boundary=b", body),
-        "sendmessage",
-    )
-    .await;
+    assert_executed(Action::body("multipart/form-data; boundary=b", body), "sendmessage").await;
 }

@@ -30,9 +30,7 @@ pub struct Bench {
 
 pub fn install_crypto() {
     // fails only when another test has installed it
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
 }
 
 impl Bench {
@@ -49,19 +47,10 @@ impl Bench {
         let script = Script::new(answering);
         let network = ScriptedNetwork::new(Arc::clone(&script));
         network.name(HOST, &[ADDRESS]);
-        let simulator = Simulator::new(Options {
-            local,
-            ca_file: None,
-            network: Arc::clone(&network) as _,
-        })
-        .expect("roots");
+        let simulator = Simulator::new(Options { local, ca_file: None, network: Arc::clone(&network) as _ })
+            .expect("roots");
         let bot = simulator.add_bot(TOKEN, None).expect("token");
-        Self {
-            simulator,
-            bot,
-            script,
-            network,
-        }
+        Self { simulator, bot, script, network }
     }
 
     /// With the webhook set.
@@ -75,16 +64,12 @@ impl Bench {
     ) -> Self {
         let bench = Self::idle(answering);
         let parameters: Vec<_> = [("url", URL)].iter().chain(parameters).copied().collect();
-        assert_eq!(
-            bench.call("setWebhook", &parameters).await.description(),
-            "Webhook was set"
-        );
+        assert_eq!(bench.call("setWebhook", &parameters).await.description(), "Webhook was set");
         bench
     }
 
     pub async fn call(&self, method: &str, parameters: &[(&str, &str)]) -> ApiAnswer {
-        self.call_with(method, &Arguments::from_pairs(parameters.iter().copied()))
-            .await
+        self.call_with(method, &Arguments::from_pairs(parameters.iter().copied())).await
     }
 
     pub async fn call_with(&self, method: &str, arguments: &Arguments) -> ApiAnswer {
@@ -105,25 +90,16 @@ impl Bench {
     }
 
     pub async fn last_error(&self) -> Option<String> {
-        self.info().await["last_error_message"]
-            .as_str()
-            .map(str::to_owned)
+        self.info().await["last_error_message"].as_str().map(str::to_owned)
     }
 
     /// One message per chat named, in that order.
     pub fn enqueue(&self, chats: &[i64]) -> Vec<i64> {
-        self.make(&Enqueue {
-            count: chats.len(),
-            chats: chats.to_vec(),
-            ..Enqueue::default()
-        })
+        self.make(&Enqueue { count: chats.len(), chats: chats.to_vec(), ..Enqueue::default() })
     }
 
     pub fn make(&self, updates: &Enqueue) -> Vec<i64> {
-        self.simulator
-            .enqueue(&self.bot, updates)
-            .expect("updates")
-            .update_ids
+        self.simulator.enqueue(&self.bot, updates).expect("updates").update_ids
     }
 
     /// Delivers one update, so that connections may grow.
@@ -162,10 +138,7 @@ impl Bench {
     /// Seconds from each try of the update to the next.
     pub fn gaps(&self, update_id: i64) -> Vec<f64> {
         let requests = self.requests(update_id);
-        requests
-            .windows(2)
-            .map(|pair| (pair[1].at - pair[0].at).as_secs_f64())
-            .collect()
+        requests.windows(2).map(|pair| (pair[1].at - pair[0].at).as_secs_f64()).collect()
     }
 }
 
@@ -181,9 +154,7 @@ pub fn per_second(received: &[Received], start: Instant) -> Vec<usize> {
     let mut counts = Vec::new();
     for request in received {
         let second = (request.at - start).as_secs_f64().floor();
-        let second = (0..3600_u16)
-            .find(|known| f64::from(*known) >= second)
-            .unwrap_or_default();
+        let second = (0..3600_u16).find(|known| f64::from(*known) >= second).unwrap_or_default();
         let second = usize::from(second);
         if counts.len() <= second {
             counts.resize(second + 1, 0);

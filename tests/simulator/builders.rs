@@ -62,24 +62,9 @@ fn fact_5_every_kind_has_chat_user_and_text_in_its_own_place() {
         let content = built(kind);
         let found =
             |path: &str| (!path.is_empty()).then(|| content.pointer(path).cloned().unwrap_or_default());
-        assert_eq!(
-            found(chat),
-            (!chat.is_empty()).then(|| CHAT.into()),
-            "{}",
-            kind.name()
-        );
-        assert_eq!(
-            found(user),
-            (!user.is_empty()).then(|| USER.into()),
-            "{}",
-            kind.name()
-        );
-        assert_eq!(
-            found(text),
-            (!text.is_empty()).then(|| "/start now".into()),
-            "{}",
-            kind.name()
-        );
+        assert_eq!(found(chat), (!chat.is_empty()).then(|| CHAT.into()), "{}", kind.name());
+        assert_eq!(found(user), (!user.is_empty()).then(|| USER.into()), "{}", kind.name());
+        assert_eq!(found(text), (!text.is_empty()).then(|| "/start now".into()), "{}", kind.name());
     }
 }
 
@@ -95,14 +80,7 @@ fn fact_5_the_id_tells_the_type_of_chat() {
     for (chat, kind) in [(5, "private"), (-5, "group"), (CHAT, "supergroup")] {
         let update = build(
             Kind::Message,
-            &Subject {
-                chat,
-                user: USER,
-                text: String::new(),
-                date: 1,
-                number: 1,
-                life: None,
-            },
+            &Subject { chat, user: USER, text: String::new(), date: 1, number: 1, life: None },
         );
         let stored = String::from_utf8(update.stored).unwrap();
         assert!(stored.contains(&format!("\"type\":\"{kind}\"")), "{stored}");

@@ -14,11 +14,7 @@ fn chats(count: i64) -> Vec<i64> {
 #[tokio::test(start_paused = true)]
 async fn observed_200_chats_at_40_connections_are_done_in_7_seconds_after_a_slow_start() {
     let bench = Bench::start(|_| Action::ok().after(1.0)).await;
-    let start = bench
-        .script
-        .received()
-        .first()
-        .map_or_else(tokio::time::Instant::now, |first| first.at);
+    let start = bench.script.received().first().map_or_else(tokio::time::Instant::now, |first| first.at);
     bench.enqueue(&chats(200));
     bench.run_for(8.0).await;
     let received = bench.script.received();
@@ -50,11 +46,7 @@ async fn observed_the_webhook_counts_as_verified_before_any_request_is_answered(
     let bench = Bench::start(|_| Action::Silence).await;
     bench.enqueue(&[-1]);
     bench.run_for(0.1).await;
-    assert_eq!(
-        bench.script.received().len(),
-        1,
-        "set and sending, though nothing was ever answered"
-    );
+    assert_eq!(bench.script.received().len(), 1, "set and sending, though nothing was ever answered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,11 +68,7 @@ async fn fact_3_2_without_a_success_there_is_one_connection_however_many_chats_w
 #[tokio::test(start_paused = true)]
 async fn fact_3_2_ten_seconds_without_a_success_stop_the_growth() {
     let bench = Bench::start(|request| {
-        if request.chat == 77 {
-            Action::ok()
-        } else {
-            Action::status("500 Internal Server Error")
-        }
+        if request.chat == 77 { Action::ok() } else { Action::status("500 Internal Server Error") }
     })
     .await;
     bench.warm_up().await;
@@ -99,11 +87,7 @@ async fn fact_3_2_an_idle_connection_is_opened_for_verification_and_ends_after_6
     bench.run_for(60.0).await;
     bench.enqueue(&[-1]);
     bench.run_for(0.1).await;
-    assert_eq!(
-        bench.script.received()[0].connection,
-        2,
-        "the first one had ended"
-    );
+    assert_eq!(bench.script.received()[0].connection, 2, "the first one had ended");
     assert_eq!(bench.last_error().await, None);
 }
 
@@ -153,12 +137,7 @@ async fn fact_3_2_a_connection_to_the_old_address_is_closed_after_its_answer() {
         bench.enqueue(&[-1]);
         bench.run_for(30.0).await;
     }
-    let used: Vec<usize> = bench
-        .script
-        .received()
-        .iter()
-        .map(|request| request.connection)
-        .collect();
+    let used: Vec<usize> = bench.script.received().iter().map(|request| request.connection).collect();
     assert_eq!(used.first(), Some(&1));
     assert_eq!(used.last(), Some(&2));
     let last = bench.network.targets.lock().unwrap().last().cloned().unwrap();
@@ -192,12 +171,8 @@ async fn fact_3_2_requests_are_never_pipelined() {
     let bench = Bench::start_with(|_| Action::ok().after(0.5), &[("max_connections", "1")]).await;
     bench.enqueue(&chats(4));
     bench.run_for(3.0).await;
-    let times: Vec<f64> = bench
-        .script
-        .received()
-        .windows(2)
-        .map(|pair| (pair[1].at - pair[0].at).as_secs_f64())
-        .collect();
+    let times: Vec<f64> =
+        bench.script.received().windows(2).map(|pair| (pair[1].at - pair[0].at).as_secs_f64()).collect();
     assert_near(&times, &[0.5, 0.5, 0.5]);
     assert_eq!(bench.script.opened().len(), 1);
 }

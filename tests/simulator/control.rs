@@ -38,16 +38,9 @@ async fn until_done(client: &ControlClient<HttpTransport>) -> anyhow::Result<()>
 #[tokio::test]
 async fn updates_are_made_delivered_counted_and_shown_with_their_tries() -> anyhow::Result<()> {
     let (bench, client) = start().await;
-    bench
-        .call("setWebhook", &[("url", URL), ("secret_token", "s")])
-        .await;
+    bench.call("setWebhook", &[("url", URL), ("secret_token", "s")]).await;
     let made = client
-        .enqueue(&Enqueue {
-            count: 6,
-            chats: vec![1, 2, 3],
-            text: "n{i}".to_owned(),
-            ..Enqueue::default()
-        })
+        .enqueue(&Enqueue { count: 6, chats: vec![1, 2, 3], text: "n{i}".to_owned(), ..Enqueue::default() })
         .await?;
     assert_eq!((made.update_ids.len(), made.discarded), (6, 0));
     until_done(&client).await?;
@@ -56,11 +49,7 @@ async fn updates_are_made_delivered_counted_and_shown_with_their_tries() -> anyh
     assert_eq!((summary.enqueued, summary.delivered, summary.attempts), (6, 6, 8));
     assert_eq!((summary.statuses["200"], summary.statuses["503"]), (6, 2));
     let deliveries = client.deliveries().await?;
-    assert!(
-        deliveries
-            .iter()
-            .all(|delivery| delivery.outcome == Outcome::Delivered)
-    );
+    assert!(deliveries.iter().all(|delivery| delivery.outcome == Outcome::Delivered));
     let refusals = client.refusals().await?;
     assert_eq!(refusals.len(), 2, "each of chat 2's at its first try");
     assert_eq!(refusals[0].attempts[0].status, Some(503));
@@ -74,25 +63,17 @@ async fn updates_are_made_delivered_counted_and_shown_with_their_tries() -> anyh
 #[tokio::test]
 async fn calls_and_the_slot_are_shown_with_the_secret_and_without_the_token() -> anyhow::Result<()> {
     let (bench, client) = start().await;
-    bench
-        .call("setWebhook", &[("url", URL), ("secret_token", "the-secret")])
-        .await;
+    bench.call("setWebhook", &[("url", URL), ("secret_token", "the-secret")]).await;
     bench.call("getWebhookInfo", &[]).await;
     let calls = client.calls(Some("setWebhook")).await?;
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].parameters["secret_token"], "the-secret");
     assert_eq!(client.calls(None).await?.len(), 2);
     let webhook = client.webhook().await?;
-    assert_eq!(
-        (webhook.url.as_str(), webhook.secret_token.as_str()),
-        (URL, "the-secret")
-    );
+    assert_eq!((webhook.url.as_str(), webhook.secret_token.as_str()), (URL, "the-secret"));
 
     let shown = format!("{calls:?} {webhook:?}");
-    assert!(
-        !shown.contains("the-secret") && !shown.contains("/hook"),
-        "{shown}"
-    );
+    assert!(!shown.contains("the-secret") && !shown.contains("/hook"), "{shown}");
     let everything = serde_json::to_string(&calls)?;
     assert!(!everything.contains("opens-nothing"), "{everything}");
     Ok(())
@@ -119,10 +100,7 @@ async fn faults_are_injected_listed_and_cleared() -> anyhow::Result<()> {
 async fn deliveries_are_paused_resumed_and_their_answers_lost() -> anyhow::Result<()> {
     let (bench, client) = start().await;
     bench.call("setWebhook", &[("url", URL)]).await;
-    let pause = |paused| DeliveryControl {
-        paused: Some(paused),
-        ..DeliveryControl::default()
-    };
+    let pause = |paused| DeliveryControl { paused: Some(paused), ..DeliveryControl::default() };
     client.control_delivery(&pause(true)).await?;
     let lose = DeliveryControl {
         fault: Some(DeliveryFault::LoseAnswer),
@@ -135,11 +113,7 @@ async fn deliveries_are_paused_resumed_and_their_answers_lost() -> anyhow::Resul
     assert!(bench.script.received().is_empty());
     client.control_delivery(&pause(false)).await?;
     until_done(&client).await?;
-    assert_eq!(
-        bench.requests(500).len(),
-        2,
-        "sent again after its answer was lost"
-    );
+    assert_eq!(bench.requests(500).len(), 2, "sent again after its answer was lost");
     Ok(())
 }
 
@@ -155,13 +129,7 @@ async fn tokens_are_added_revoked_and_restored_and_bots_chosen_by_id() -> anyhow
 
     let first = client.for_bot(123_456);
     first.set_token(TokenAction::Revoke).await?;
-    assert!(
-        first
-            .bots()
-            .await?
-            .iter()
-            .any(|bot| bot.id == 123_456 && bot.revoked)
-    );
+    assert!(first.bots().await?.iter().any(|bot| bot.id == 123_456 && bot.revoked));
     first.set_token(TokenAction::Restore).await?;
     assert_eq!(bench.call("getMe", &[]).await.status, 200);
     Ok(())
@@ -172,16 +140,10 @@ async fn the_hijacker_acts_and_reset_forgets() -> anyhow::Result<()> {
     let (bench, client) = start().await;
     let call = HijackCall {
         method: "setWebhook".to_owned(),
-        parameters: json!({"url": URL, "max_connections": 3})
-            .as_object()
-            .cloned()
-            .unwrap(),
+        parameters: json!({"url": URL, "max_connections": 3}).as_object().cloned().unwrap(),
         certificate: None,
     };
-    assert_eq!(
-        client.hijack(&call).await?.answer["description"],
-        "Webhook was set"
-    );
+    assert_eq!(client.hijack(&call).await?.answer["description"], "Webhook was set");
     assert_eq!(bench.info().await["max_connections"], 3);
     client.reset().await?;
     assert_eq!(bench.info().await["url"], "");
@@ -201,10 +163,7 @@ async fn bad_requests_are_refused_with_a_reason() -> anyhow::Result<()> {
         ("/control/bots", json!({"token": "malformed"}), "bot token"),
         ("/control/faults?bot=5", json!({}), "no such bot"),
     ] {
-        let error = transport
-            .call(http::Method::POST, path, Some(body))
-            .await
-            .unwrap_err();
+        let error = transport.call(http::Method::POST, path, Some(body)).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
     Ok(())

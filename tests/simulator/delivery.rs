@@ -22,12 +22,7 @@ async fn share_a_lane(first: &str, second: &str) -> bool {
     })
     .await;
     let allowed = format!("[\"{first}\",\"{second}\"]");
-    bench
-        .set(&[
-            ("url", "https://hook.example.com/other"),
-            ("allowed_updates", &allowed),
-        ])
-        .await;
+    bench.set(&[("url", "https://hook.example.com/other"), ("allowed_updates", &allowed)]).await;
     // a success, so that a second connection may be opened
     let raw = |kind: &str| Enqueue {
         kinds: vec![kind.to_owned()],
@@ -39,10 +34,7 @@ async fn share_a_lane(first: &str, second: &str) -> bool {
     let warm = bench.make(&raw(first))[0];
     bench.run_for(0.1).await;
     assert_eq!(bench.delivery(warm).outcome, Outcome::Delivered);
-    bench.make(&Enqueue {
-        text: "blocker".to_owned(),
-        ..raw(first)
-    });
+    bench.make(&Enqueue { text: "blocker".to_owned(), ..raw(first) });
     let waiting = bench.make(&raw(second))[0];
     bench.run_for(1.0).await;
     bench.delivery(waiting).outcome == Outcome::Pending
@@ -57,13 +49,7 @@ async fn fact_3_5_a_chats_messages_edits_and_posts_share_a_lane() {
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_5_families_of_kinds_dont_wait_for_each_other() {
-    for second in [
-        "callback_query",
-        "my_chat_member",
-        "chat_boost",
-        "business_message",
-        "message_reaction",
-    ] {
+    for second in ["callback_query", "my_chat_member", "chat_boost", "business_message", "message_reaction"] {
         assert!(!share_a_lane("message", second).await, "{second}");
     }
 }
@@ -100,14 +86,7 @@ fn fact_3_5_lives_are_30_150_600_seconds_or_a_day() {
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_5_updates_without_a_lane_never_wait_for_each_other() {
-    let bench = Bench::start(|request| {
-        if request.chat == 77 {
-            Action::ok()
-        } else {
-            Action::Silence
-        }
-    })
-    .await;
+    let bench = Bench::start(|request| if request.chat == 77 { Action::ok() } else { Action::Silence }).await;
     bench.warm_up().await;
     bench.make(&Enqueue {
         count: 3,
@@ -139,9 +118,7 @@ async fn fact_0_6_one_update_of_a_chat_is_in_flight_and_they_arrive_in_order() {
             .map(|request| (request.update_id, request.at))
             .collect();
         assert!(
-            times
-                .windows(2)
-                .all(|pair| pair[0].0 < pair[1].0 && (pair[1].1 - pair[0].1).as_millis() >= 200)
+            times.windows(2).all(|pair| pair[0].0 < pair[1].0 && (pair[1].1 - pair[0].1).as_millis() >= 200)
         );
     }
     assert!(ids.iter().all(|id| bench.requests(*id).len() == 1));
@@ -150,11 +127,7 @@ async fn fact_0_6_one_update_of_a_chat_is_in_flight_and_they_arrive_in_order() {
 #[tokio::test(start_paused = true)]
 async fn fact_3_1_the_body_is_the_same_bytes_at_every_try() {
     let bench = Bench::start(|request| {
-        if request.attempt < 4 {
-            Action::status("500 Internal Server Error")
-        } else {
-            Action::ok()
-        }
+        if request.attempt < 4 { Action::status("500 Internal Server Error") } else { Action::ok() }
     })
     .await;
     let id = bench.enqueue(&[-1])[0];
@@ -167,21 +140,12 @@ async fn fact_3_1_the_body_is_the_same_bytes_at_every_try() {
 #[tokio::test(start_paused = true)]
 async fn fact_3_1_the_update_id_is_first_then_a_newline_and_one_kind_in_ascii() {
     let bench = Bench::start(|_| Action::ok()).await;
-    let id = bench.make(&Enqueue {
-        text: "Привет 👋".to_owned(),
-        ..Enqueue::default()
-    })[0];
+    let id = bench.make(&Enqueue { text: "Привет 👋".to_owned(), ..Enqueue::default() })[0];
     bench.run_for(0.1).await;
     let body = String::from_utf8(bench.requests(id)[0].body.clone()).unwrap();
-    assert!(
-        body.starts_with(&format!("{{\"update_id\":{id},\n\"message\":{{\"message_id\":")),
-        "{body}"
-    );
+    assert!(body.starts_with(&format!("{{\"update_id\":{id},\n\"message\":{{\"message_id\":")), "{body}");
     assert!(body.is_ascii());
-    assert!(
-        body.contains(r"\u041f\u0440\u0438\u0432\u0435\u0442 \ud83d\udc4b"),
-        "{body}"
-    );
+    assert!(body.contains(r"\u041f\u0440\u0438\u0432\u0435\u0442 \ud83d\udc4b"), "{body}");
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(json["message"]["text"], "Привет 👋");
     assert_eq!(json.as_object().unwrap().len(), 2);
@@ -229,21 +193,14 @@ async fn fact_3_1_without_a_secret_the_header_is_not_sent() {
     bench.run_for(0.1).await;
     let head = bench.script.received()[0].head.clone();
     assert!(!head.contains("X-Telegram"), "{head}");
-    assert!(
-        head.contains(&format!("\r\nHost: {HOST}\r\n")),
-        "no port where it is the scheme's: {head}"
-    );
+    assert!(head.contains(&format!("\r\nHost: {HOST}\r\n")), "no port where it is the scheme's: {head}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_5_a_loaded_update_is_not_checked_for_expiry_before_it_is_sent() {
     // a callback waits behind another of the same user that fails for longer than both live
     let bench = Bench::start(|request| {
-        if request.attempt == 1 && request.connection == 1 {
-            Action::Silence
-        } else {
-            Action::ok()
-        }
+        if request.attempt == 1 && request.connection == 1 { Action::Silence } else { Action::ok() }
     })
     .await;
     let ids = bench.make(&Enqueue {
@@ -253,14 +210,6 @@ async fn fact_3_5_a_loaded_update_is_not_checked_for_expiry_before_it_is_sent() 
         ..Enqueue::default()
     });
     bench.run_for(100.0).await;
-    assert_eq!(
-        bench.delivery(ids[0]).outcome,
-        Outcome::Dropped,
-        "failed after its life"
-    );
-    assert_eq!(
-        bench.delivery(ids[1]).outcome,
-        Outcome::Delivered,
-        "sent after its life"
-    );
+    assert_eq!(bench.delivery(ids[0]).outcome, Outcome::Dropped, "failed after its life");
+    assert_eq!(bench.delivery(ids[1]).outcome, Outcome::Delivered, "sent after its life");
 }

@@ -64,10 +64,7 @@ async fn fact_8_a_second_poll_ends_the_first() {
     sleep(Duration::from_secs(1)).await;
     bench.call("getUpdates", &[]).await;
     let description = poll.await.unwrap().description();
-    assert!(
-        description.starts_with("Conflict: terminated by other getUpdates request"),
-        "{description}"
-    );
+    assert!(description.starts_with("Conflict: terminated by other getUpdates request"), "{description}");
 }
 
 #[tokio::test(start_paused = true)]

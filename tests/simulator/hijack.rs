@@ -45,12 +45,7 @@ async fn fact_9_our_url_with_another_secret_shows_only_in_the_description_of_the
     let before = bench.info().await;
     assert_eq!(bench.set(&ours).await, "Webhook is already set");
     bench.run_for(1.0).await;
-    other_holder(
-        &bench,
-        "setWebhook",
-        json!({"url": URL, "secret_token": "theirs"}),
-    )
-    .await;
+    other_holder(&bench, "setWebhook", json!({"url": URL, "secret_token": "theirs"})).await;
     assert_eq!(bench.info().await, before);
     bench.run_for(1.0).await;
     assert_eq!(bench.set(&ours).await, "Webhook was set");
@@ -59,16 +54,10 @@ async fn fact_9_our_url_with_another_secret_shows_only_in_the_description_of_the
 #[tokio::test(start_paused = true)]
 async fn fact_9_our_url_with_their_address_and_certificate_shows_in_two_fields() {
     let bench = start().await;
-    let pem = rcgen::generate_simple_self_signed([HOST.to_owned()])
-        .unwrap()
-        .cert
-        .pem();
+    let pem = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap().cert.pem();
     let call = HijackCall {
         method: "setWebhook".to_owned(),
-        parameters: json!({"url": URL, "ip_address": "149.154.160.66"})
-            .as_object()
-            .cloned()
-            .unwrap(),
+        parameters: json!({"url": URL, "ip_address": "149.154.160.66"}).as_object().cloned().unwrap(),
         certificate: Some(pem),
     };
     assert_eq!(hijack(&bench.bot, &call).await.status, 200);
@@ -118,10 +107,7 @@ async fn fact_8_log_out_erases_the_webhook_and_the_queue_and_answers_logged_out(
     bench.enqueue(&[1]);
     other_holder(&bench, "logOut", json!({})).await;
     let answer = bench.call("getWebhookInfo", &[]).await;
-    assert_eq!(
-        (answer.status, answer.description().as_str()),
-        (400, "Logged out")
-    );
+    assert_eq!((answer.status, answer.description().as_str()), (400, "Logged out"));
     bench.run_for(601.0).await;
     assert_eq!(bench.info().await["url"], "");
     assert_eq!(bench.pending(), 0);
@@ -136,19 +122,13 @@ async fn fact_8_a_revoked_token_is_unauthorized_and_its_webhook_gone_while_the_q
     let Reaction::Answer(answer) = bench.simulator.call(TOKEN, "getMe", &[]).await else {
         panic!("no answer")
     };
-    assert_eq!(
-        (answer.status, answer.description().as_str()),
-        (401, "Unauthorized")
-    );
+    assert_eq!((answer.status, answer.description().as_str()), (401, "Unauthorized"));
     let tries = bench.script.received().len();
     bench.run_for(100.0).await;
     assert_eq!(bench.script.received().len(), tries);
     bench.simulator.set_revoked(bench.bot.id, false).await;
     let info = bench.info().await;
-    assert_eq!(
-        (&info["url"], &info["pending_update_count"]),
-        (&"".into(), &1.into())
-    );
+    assert_eq!((&info["url"], &info["pending_update_count"]), (&"".into(), &1.into()));
 }
 
 #[tokio::test(start_paused = true)]

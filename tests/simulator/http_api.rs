@@ -53,21 +53,13 @@ impl Api {
             .uri(format!("{}{path}", self.base))
             .header("content-type", content_type)
             .body(Full::new(Bytes::copy_from_slice(body)))?;
-        let (head, body) = self
-            .client
-            .request(request)
-            .await
-            .context("no answer")?
-            .into_parts();
+        let (head, body) = self.client.request(request).await.context("no answer")?.into_parts();
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<(StatusCode, Value)> {
         let answer = self.send(path, "", b"").await?;
-        Ok((
-            answer.status(),
-            serde_json::from_slice(answer.body()).unwrap_or_default(),
-        ))
+        Ok((answer.status(), serde_json::from_slice(answer.body()).unwrap_or_default()))
     }
 
     fn last_parameters(&self) -> serde_json::Map<String, Value> {
@@ -75,12 +67,7 @@ impl Api {
     }
 
     fn inject(&self, method: &str, kind: ApiFaultKind, after_effect: bool) {
-        self.bot.lock().api_faults.push(ApiFault {
-            method: method.to_owned(),
-            kind,
-            count: 1,
-            after_effect,
-        });
+        self.bot.lock().api_faults.push(ApiFault { method: method.to_owned(), kind, count: 1, after_effect });
     }
 }
 
@@ -93,16 +80,8 @@ async fn fact_1_2_parameters_come_by_query_form_json_and_multipart() {
                      Content-Disposition: form-data; name=\"certificate\"; filename=\"c.pem\"\r\n\r\nPEM\r\n--b--\r\n";
     let ways = [
         (format!("{path}?url=https%3A%2F%2F%3A0%2F&secret_token=x"), "", ""),
-        (
-            path.clone(),
-            "application/x-www-form-urlencoded",
-            "url=https%3A%2F%2F%3A0%2F&secret_token=x",
-        ),
-        (
-            path.clone(),
-            "application/json",
-            r#"{"url":"https://:0/","secret_token":"x"}"#,
-        ),
+        (path.clone(), "application/x-www-form-urlencoded", "url=https%3A%2F%2F%3A0%2F&secret_token=x"),
+        (path.clone(), "application/json", r#"{"url":"https://:0/","secret_token":"x"}"#),
         (path.clone(), "multipart/form-data; boundary=\"b\"", multipart),
     ];
     for (path, content_type, body) in ways {
@@ -116,10 +95,7 @@ async fn fact_1_2_parameters_come_by_query_form_json_and_multipart() {
             "{content_type}"
         );
     }
-    assert_eq!(
-        api.bot.lock().record.calls.last().unwrap().files["certificate"],
-        3
-    );
+    assert_eq!(api.bot.lock().record.calls.last().unwrap().files["certificate"], 3);
 }
 
 #[tokio::test]
@@ -127,18 +103,9 @@ async fn fact_1_2_a_json_array_is_passed_through_as_text() {
     let api = start().await;
     let body = format!(r#"{{"url":"{URL}","allowed_updates":["message","poll"],"max_connections":9}}"#);
     let path = format!("/bot{TOKEN}/setWebhook");
-    assert_eq!(
-        api.send(&path, "application/json", body.as_bytes())
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(api.send(&path, "application/json", body.as_bytes()).await.unwrap().status(), 200);
     let (_, info) = api.get(&format!("/bot{TOKEN}/getWebhookInfo")).await.unwrap();
-    assert_eq!(
-        info["result"]["allowed_updates"],
-        serde_json::json!(["message", "poll"])
-    );
+    assert_eq!(info["result"]["allowed_updates"], serde_json::json!(["message", "poll"]));
     assert_eq!(info["result"]["max_connections"], 9);
 }
 
@@ -153,15 +120,9 @@ async fn fact_8_errors_have_the_status_the_form_and_the_retry_after_header() {
     assert_eq!(answer.status(), 429);
     assert_eq!(answer.headers()["retry-after"], "1");
     let (status, body) = api.get("/bot77:unknown/getMe").await.unwrap();
-    assert_eq!(
-        (status.as_u16(), &body["description"]),
-        (401, &"Unauthorized".into())
-    );
+    assert_eq!((status.as_u16(), &body["description"]), (401, &"Unauthorized".into()));
     let (status, body) = api.get("/elsewhere").await.unwrap();
-    assert_eq!(
-        (status.as_u16(), &body["description"]),
-        (404, &"Not Found".into())
-    );
+    assert_eq!((status.as_u16(), &body["description"]), (404, &"Not Found".into()));
 }
 
 #[tokio::test]
@@ -181,10 +142,7 @@ async fn injected_faults_hit_once_each_and_then_the_api_answers_again() {
     let path = format!("/bot{TOKEN}/getMe");
     api.inject("getMe", ApiFaultKind::TooManyRequests { retry_after: 7 }, false);
     let answer = api.send(&path, "", b"").await.unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["retry-after"]),
-        (429, &"7".parse().unwrap())
-    );
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &"7".parse().unwrap()));
     api.inject("*", ApiFaultKind::Status { status: 500 }, false);
     assert_eq!(api.get(&path).await.unwrap().0, 500);
     api.inject("getMe", ApiFaultKind::Html502, false);

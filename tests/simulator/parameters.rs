@@ -22,33 +22,17 @@ async fn fact_1_2_urls_are_refused_by_these_rules() {
         ("https://hook.example.com:99999/", "invalid webhook URL specified"),
         ("https://ho ok.example.com/", "invalid webhook URL specified"),
         ("https://ho\"ok.example.com/", "invalid webhook URL specified"),
-        (
-            "http://hook.example.com/",
-            "bad webhook: An HTTPS URL must be provided for webhook",
-        ),
+        ("http://hook.example.com/", "bad webhook: An HTTPS URL must be provided for webhook"),
         (
             "https://hook.example.com:8080/",
             "bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443",
         ),
-        (
-            "https://[2001:67c:4e8::1]/",
-            "bad webhook: IPv6-only addresses are not allowed",
-        ),
-        (
-            "https://192.168.1.5/",
-            "bad webhook: IP address 192.168.1.5 is reserved",
-        ),
-        (
-            "https://nowhere.example.com/",
-            "bad webhook: Failed to resolve host: Name or service not known",
-        ),
+        ("https://[2001:67c:4e8::1]/", "bad webhook: IPv6-only addresses are not allowed"),
+        ("https://192.168.1.5/", "bad webhook: IP address 192.168.1.5 is reserved"),
+        ("https://nowhere.example.com/", "bad webhook: Failed to resolve host: Name or service not known"),
     ] {
         let bench = idle();
-        assert_eq!(
-            bench.set(&[("url", url)]).await,
-            format!("Bad Request: {refusal}"),
-            "{url}"
-        );
+        assert_eq!(bench.set(&[("url", url)]).await, format!("Bad Request: {refusal}"), "{url}");
     }
 }
 
@@ -74,10 +58,7 @@ async fn fact_1_2_urls_are_accepted_by_these_rules() {
 async fn fact_1_2_an_international_name_is_looked_up_and_verified_in_ascii() {
     let bench = idle();
     bench.network.name("xn--e1afmkfd.example", &[ADDRESS]);
-    assert_eq!(
-        bench.set(&[("url", "https://Пример.example/")]).await,
-        "Webhook was set"
-    );
+    assert_eq!(bench.set(&[("url", "https://Пример.example/")]).await, "Webhook was set");
     let target = bench.network.targets.lock().unwrap()[0].clone();
     assert_eq!(target.host, "xn--e1afmkfd.example");
 }
@@ -117,11 +98,7 @@ async fn fact_1_2_reserved_and_ipv6_only_names_are_refused_unless_local() {
     );
     let bench = idle();
     bench.network.name(HOST, &["2001:67c:4e8::1", "172.32.0.1"]);
-    assert_eq!(
-        bench.set(&[("url", URL)]).await,
-        "Webhook was set",
-        "IPv4 is chosen"
-    );
+    assert_eq!(bench.set(&[("url", URL)]).await, "Webhook was set", "IPv4 is chosen");
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,15 +116,7 @@ async fn fact_8_a_local_server_takes_plain_http_any_port_private_addresses_and_1
 
 #[tokio::test(start_paused = true)]
 async fn fact_1_2_max_connections_is_clamped_and_never_refused() {
-    for (given, shown) in [
-        ("", 40),
-        ("0", 1),
-        ("1", 1),
-        ("100", 100),
-        ("101", 100),
-        ("many", 1),
-        ("-5", 1),
-    ] {
+    for (given, shown) in [("", 40), ("0", 1), ("1", 1), ("100", 100), ("101", 100), ("many", 1), ("-5", 1)] {
         let bench = idle();
         bench.set(&[("url", URL), ("max_connections", given)]).await;
         assert_eq!(bench.info().await["max_connections"], shown, "{given}");
@@ -167,11 +136,7 @@ async fn fact_1_2_secret_tokens_have_up_to_256_letters_digits_dashes_and_undersc
         ("é", "Bad Request: secret token contains unallowed characters"),
     ] {
         let bench = idle();
-        assert_eq!(
-            bench.set(&[("url", URL), ("secret_token", secret)]).await,
-            description,
-            "{secret}"
-        );
+        assert_eq!(bench.set(&[("url", URL), ("secret_token", secret)]).await, description, "{secret}");
     }
 }
 
@@ -179,25 +144,13 @@ async fn fact_1_2_secret_tokens_have_up_to_256_letters_digits_dashes_and_undersc
 async fn fact_1_2_a_fixed_ip_address_is_never_looked_up_and_checked_late() {
     let bench = idle();
     let description = bench.set(&[("url", URL), ("ip_address", "not-an-address")]).await;
-    assert_eq!(
-        description,
-        "Bad Request: bad webhook: Invalid IP address specified"
-    );
+    assert_eq!(description, "Bad Request: bad webhook: Invalid IP address specified");
     let description = bench.set(&[("url", URL), ("ip_address", "10.0.0.1")]).await;
-    assert_eq!(
-        description,
-        "Bad Request: bad webhook: IP address 10.0.0.1 is reserved"
-    );
-    assert_eq!(
-        bench.set(&[("url", URL), ("ip_address", "149.154.160.8")]).await,
-        "Webhook was set"
-    );
+    assert_eq!(description, "Bad Request: bad webhook: IP address 10.0.0.1 is reserved");
+    assert_eq!(bench.set(&[("url", URL), ("ip_address", "149.154.160.8")]).await, "Webhook was set");
     assert_eq!(bench.network.lookups.load(Ordering::SeqCst), 0);
     let target = bench.network.targets.lock().unwrap()[0].clone();
-    assert_eq!(
-        (target.address.to_string().as_str(), target.host.as_str()),
-        ("149.154.160.8:443", HOST)
-    );
+    assert_eq!((target.address.to_string().as_str(), target.host.as_str()), ("149.154.160.8:443", HOST));
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,30 +178,15 @@ fn with_certificate(pem: Vec<u8>) -> Arguments {
 #[tokio::test(start_paused = true)]
 async fn fact_1_2_a_certificate_is_checked_for_size_and_pem_and_always_set_again() {
     let bench = idle();
-    let too_big = bench
-        .call_with("setWebhook", &with_certificate(vec![b'x'; (3 << 20) + 1]))
-        .await;
-    assert_eq!(
-        too_big.description(),
-        "Bad Request: certificate size is too big (3145729 bytes)"
-    );
+    let too_big = bench.call_with("setWebhook", &with_certificate(vec![b'x'; (3 << 20) + 1])).await;
+    assert_eq!(too_big.description(), "Bad Request: certificate size is too big (3145729 bytes)");
     bench.run_for(1.0).await;
-    let rubbish = bench
-        .call_with("setWebhook", &with_certificate(b"rubbish".to_vec()))
-        .await;
-    assert_eq!(
-        rubbish.description(),
-        "Bad Request: bad webhook: Failed to set custom certificate file"
-    );
-    let pem = rcgen::generate_simple_self_signed([HOST.to_owned()])
-        .unwrap()
-        .cert
-        .pem();
+    let rubbish = bench.call_with("setWebhook", &with_certificate(b"rubbish".to_vec())).await;
+    assert_eq!(rubbish.description(), "Bad Request: bad webhook: Failed to set custom certificate file");
+    let pem = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap().cert.pem();
     for _ in 0..2 {
         bench.run_for(1.0).await;
-        let answer = bench
-            .call_with("setWebhook", &with_certificate(pem.clone().into_bytes()))
-            .await;
+        let answer = bench.call_with("setWebhook", &with_certificate(pem.clone().into_bytes())).await;
         assert_eq!(answer.description(), "Webhook was set");
         assert_eq!(bench.info().await["has_custom_certificate"], true);
     }
@@ -257,15 +195,10 @@ async fn fact_1_2_a_certificate_is_checked_for_size_and_pem_and_always_set_again
 #[tokio::test(start_paused = true)]
 async fn fact_1_2_a_certificate_as_a_plain_string_is_ignored_and_attach_points_to_a_file() {
     let bench = idle();
-    bench
-        .set(&[("url", URL), ("certificate", "-----BEGIN CERTIFICATE-----")])
-        .await;
+    bench.set(&[("url", URL), ("certificate", "-----BEGIN CERTIFICATE-----")]).await;
     assert_eq!(bench.info().await["has_custom_certificate"], false);
     bench.run_for(1.0).await;
-    let pem = rcgen::generate_simple_self_signed([HOST.to_owned()])
-        .unwrap()
-        .cert
-        .pem();
+    let pem = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap().cert.pem();
     let mut arguments = Arguments::from_pairs([("url", URL), ("certificate", "attach://mine")]);
     arguments.add_file("mine", pem);
     bench.call_with("setWebhook", &arguments).await;

@@ -8,12 +8,7 @@ use telegram_webhook_tests::telegram::{
 use crate::{bench::Bench, script::Action};
 
 fn update(bytes: usize) -> NewUpdate {
-    NewUpdate {
-        kind: "message".to_owned(),
-        stored: vec![b'x'; bytes],
-        lane: 1,
-        expires_at: 100.0,
-    }
+    NewUpdate { kind: "message".to_owned(), stored: vec![b'x'; bytes], lane: 1, expires_at: 100.0 }
 }
 
 #[test]
@@ -21,21 +16,10 @@ fn fact_4_the_first_number_is_random_and_the_next_ones_are_contiguous() {
     let mut queue = UpdateQueue::default();
     let first = queue.push(&update(1), 0.0).unwrap();
     assert!((2_000_001..=1_000_000_000).contains(&first));
-    assert_eq!(
-        queue.push(&update(MAX_EVENT_BYTES + 1), 0.0),
-        Err(Discarded::TooLarge)
-    );
-    assert_eq!(
-        queue.push(&update(1), 0.0),
-        Ok(first + 1),
-        "a rejected one takes no number"
-    );
+    assert_eq!(queue.push(&update(MAX_EVENT_BYTES + 1), 0.0), Err(Discarded::TooLarge));
+    assert_eq!(queue.push(&update(1), 0.0), Ok(first + 1), "a rejected one takes no number");
     queue.clear();
-    assert_eq!(
-        queue.push(&update(1), 0.0),
-        Ok(first + 2),
-        "an empty queue goes on counting"
-    );
+    assert_eq!(queue.push(&update(1), 0.0), Ok(first + 2), "an empty queue goes on counting");
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,10 +40,7 @@ fn fact_6_an_update_has_at_most_524_288_bytes_and_its_body_27_more() {
     queue.set_next_id(700_000_000);
     let id = queue.push(&update(524_288), 0.0).unwrap();
     let (events, _) = queue.read(id, 1, 0.0);
-    assert_eq!(
-        events[0].body.len(),
-        524_288 + r#"{"update_id":700000000,"#.len() + 2
-    );
+    assert_eq!(events[0].body.len(), 524_288 + r#"{"update_id":700000000,"#.len() + 2);
     assert_eq!(queue.push(&update(524_289), 0.0), Err(Discarded::TooLarge));
 }
 

@@ -84,13 +84,7 @@ async fn serve(config: ServerConfig, script: Arc<Script>) -> Server {
             });
         }
     });
-    Server {
-        script,
-        port,
-        hellos,
-        tls_ended,
-        release: Some(release),
-    }
+    Server { script, port, hellos, tls_ended, release: Some(release) }
 }
 
 /// An authority, and a server's certificate signed by it.
@@ -102,17 +96,13 @@ impl Pki {
     fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self {
-            ca: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap(),
-        }
+        Self { ca: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
     fn server(&self, name: &str) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()])
-            .unwrap()
-            .signed_by(&key, &self.ca)
-            .unwrap();
+        let certificate =
+            CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.ca).unwrap();
         server_config(certificate.der().to_vec(), &key)
     }
 }
@@ -120,10 +110,7 @@ impl Pki {
 fn server_config(certificate: Vec<u8>, key: &KeyPair) -> ServerConfig {
     ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.into()],
-            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
+        .with_single_cert(vec![certificate.into()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
         .unwrap()
 }
 
@@ -131,12 +118,9 @@ fn server_config(certificate: Vec<u8>, key: &KeyPair) -> ServerConfig {
 fn simulator(trusted: &str) -> (Simulator, Arc<Bot>) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(trusted.as_bytes()).unwrap();
-    let simulator = Simulator::new(Options {
-        local: true,
-        ca_file: Some(file.path().to_owned()),
-        ..Options::default()
-    })
-    .unwrap();
+    let simulator =
+        Simulator::new(Options { local: true, ca_file: Some(file.path().to_owned()), ..Options::default() })
+            .unwrap();
     let bot = simulator.add_bot(TOKEN, None).unwrap();
     (simulator, bot)
 }
@@ -181,12 +165,7 @@ async fn exchange_bytes(rounds: usize) {
 }
 
 async fn first_error(bot: &Bot, id: i64) -> String {
-    let error = || {
-        delivery(bot, id)
-            .attempts
-            .first()
-            .and_then(|attempt| attempt.error.clone())
-    };
+    let error = || delivery(bot, id).attempts.first().and_then(|attempt| attempt.error.clone());
     until(|| error().is_some()).await;
     error().unwrap_or_default()
 }
@@ -224,10 +203,7 @@ async fn observed_the_request_is_byte_for_byte_telegrams_with_the_host_as_sni_an
     let body = "{\"update_id\":700000000,\n\"message\":{\"message_id\":1,\"chat\":{\"id\":-1,\"type\":\"supergroup\"},\
                 \"date\":1,\"text\":\"hi\"}}";
     assert_eq!(String::from_utf8(request.body).unwrap(), body);
-    let hello = Hello {
-        server_name: Some("localhost".to_owned()),
-        alpn: false,
-    };
+    let hello = Hello { server_name: Some("localhost".to_owned()), alpn: false };
     assert_eq!(server.hellos.lock().unwrap()[0], hello);
 }
 
@@ -319,31 +295,19 @@ async fn fact_2_a_reset_and_a_refused_connection_show_the_systems_text() {
 async fn observed_a_tls_close_is_not_noticed_until_tcp_is_closed_too() {
     install_crypto();
     let pki = Pki::new();
-    let script = Script::new(|request| {
-        if request.chat == 5 {
-            Action::CloseTlsOnly
-        } else {
-            Action::ok()
-        }
-    });
+    let script = Script::new(|request| if request.chat == 5 { Action::CloseTlsOnly } else { Action::ok() });
     let mut server = serve(pki.server("localhost"), script).await;
     let (simulator, bot) = simulator(&pki.ca.pem());
     set(&simulator, server.port, None).await;
     let enqueue = |chat| {
-        let updates = Enqueue {
-            chats: vec![chat],
-            ..Enqueue::default()
-        };
+        let updates = Enqueue { chats: vec![chat], ..Enqueue::default() };
         simulator.enqueue(&bot, &updates).unwrap().update_ids[0]
     };
     let id = enqueue(5);
     until(|| server.tls_ended.load(Ordering::SeqCst)).await;
     // it lies in the client's socket, before which the runtime hears of no later byte
     exchange_bytes(50).await;
-    assert!(
-        delivery(&bot, id).attempts[0].finished_at.is_none(),
-        "not noticed"
-    );
+    assert!(delivery(&bot, id).attempts[0].finished_at.is_none(), "not noticed");
     server.release.take().unwrap().send(()).unwrap();
     assert_eq!(first_error(&bot, id).await, "Webhook connection closed");
 }

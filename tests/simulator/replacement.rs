@@ -16,11 +16,7 @@ use crate::{
 async fn fact_1_3_an_update_in_flight_is_cut_and_sent_again_with_the_new_secret() {
     let bench = Bench::start_with(
         |request| {
-            if request.head.contains("old") {
-                Action::Silence
-            } else {
-                Action::ok()
-            }
+            if request.head.contains("old") { Action::Silence } else { Action::ok() }
         },
         &[("secret_token", "old")],
     )
@@ -31,11 +27,7 @@ async fn fact_1_3_an_update_in_flight_is_cut_and_sent_again_with_the_new_secret(
     let description = bench.set(&[("url", URL), ("secret_token", "new")]).await;
     assert_eq!(description, "Webhook was set");
     bench.run_for(0.1).await;
-    assert_eq!(
-        bench.script.left.load(Ordering::SeqCst),
-        1,
-        "cut in the middle of a request"
-    );
+    assert_eq!(bench.script.left.load(Ordering::SeqCst), 1, "cut in the middle of a request");
     let requests = bench.requests(id);
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].body, requests[1].body);
@@ -44,11 +36,8 @@ async fn fact_1_3_an_update_in_flight_is_cut_and_sent_again_with_the_new_secret(
 
 #[tokio::test(start_paused = true)]
 async fn fact_1_3_no_request_carries_the_old_secret_after_webhook_was_set() {
-    let bench = Bench::start_with(
-        |_| Action::status("500 Internal Server Error"),
-        &[("secret_token", "old")],
-    )
-    .await;
+    let bench =
+        Bench::start_with(|_| Action::status("500 Internal Server Error"), &[("secret_token", "old")]).await;
     bench.enqueue(&[-1, -2, -3]);
     bench.run_for(5.0).await;
     bench.set(&[("url", URL), ("secret_token", "new")]).await;
@@ -64,11 +53,7 @@ async fn fact_1_3_a_changed_set_webhook_clears_all_back_off_and_a_repeated_one_d
     let broken = Arc::new(AtomicBool::new(true));
     let state = Arc::clone(&broken);
     let bench = Bench::start(move |_| {
-        if state.load(Ordering::SeqCst) {
-            Action::status("500 Internal Server Error")
-        } else {
-            Action::ok()
-        }
+        if state.load(Ordering::SeqCst) { Action::status("500 Internal Server Error") } else { Action::ok() }
     })
     .await;
     let id = bench.enqueue(&[-1])[0];
@@ -76,15 +61,8 @@ async fn fact_1_3_a_changed_set_webhook_clears_all_back_off_and_a_repeated_one_d
     broken.store(false, Ordering::SeqCst);
     assert_eq!(bench.set(&[("url", URL)]).await, "Webhook is already set");
     bench.run_for(10.0).await;
-    assert_eq!(
-        bench.delivery(id).outcome,
-        Outcome::Pending,
-        "waits out its 64 seconds"
-    );
-    assert_eq!(
-        bench.set(&[("url", URL), ("max_connections", "41")]).await,
-        "Webhook was set"
-    );
+    assert_eq!(bench.delivery(id).outcome, Outcome::Pending, "waits out its 64 seconds");
+    assert_eq!(bench.set(&[("url", URL), ("max_connections", "41")]).await, "Webhook was set");
     bench.run_for(0.1).await;
     assert_eq!(bench.delivery(id).outcome, Outcome::Delivered);
 }
@@ -100,21 +78,14 @@ async fn fact_1_3_a_replacement_clears_the_error_history() {
     bench.run_for(100.0).await;
     let tries = bench.script.received().len();
     bench.run_for(1000.0).await;
-    assert_eq!(
-        bench.script.received().len(),
-        tries,
-        "nothing is sent without a webhook"
-    );
+    assert_eq!(bench.script.received().len(), tries, "nothing is sent without a webhook");
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_1_3_pending_updates_survive_a_rejected_replacement_and_go_to_the_next_webhook() {
     let bench = Bench::start(|_| Action::ok()).await;
     let refused = bench.set(&[("url", "https://nowhere.example.com/")]).await;
-    assert_eq!(
-        refused,
-        "Bad Request: bad webhook: Failed to resolve host: Name or service not known"
-    );
+    assert_eq!(refused, "Bad Request: bad webhook: Failed to resolve host: Name or service not known");
     let id = bench.enqueue(&[-1])[0];
     bench.run_for(100.0).await;
     assert!(bench.script.received().is_empty());
@@ -128,9 +99,7 @@ async fn fact_1_2_drop_pending_updates_empties_the_queue_before_validation() {
     let bench = Bench::start(|_| Action::status("500 Internal Server Error")).await;
     let id = bench.enqueue(&[-1])[0];
     bench.run_for(1.0).await;
-    let answer = bench
-        .set(&[("url", "https://:0/"), ("drop_pending_updates", "YES")])
-        .await;
+    let answer = bench.set(&[("url", "https://:0/"), ("drop_pending_updates", "YES")]).await;
     assert_eq!(answer, "Bad Request: invalid webhook URL specified");
     assert_eq!(bench.pending(), 0);
     assert_eq!(bench.delivery(id).outcome, Outcome::Cleared);
@@ -139,16 +108,8 @@ async fn fact_1_2_drop_pending_updates_empties_the_queue_before_validation() {
 #[tokio::test(start_paused = true)]
 async fn fact_1_2_drop_pending_updates_sets_again_even_if_nothing_changed() {
     let bench = Bench::start(|_| Action::ok()).await;
-    assert_eq!(
-        bench.set(&[("url", URL), ("drop_pending_updates", "1")]).await,
-        "Webhook was set"
-    );
-    assert_eq!(
-        bench
-            .set(&[("url", URL), ("drop_pending_updates", "false")])
-            .await,
-        "Webhook is already set"
-    );
+    assert_eq!(bench.set(&[("url", URL), ("drop_pending_updates", "1")]).await, "Webhook was set");
+    assert_eq!(bench.set(&[("url", URL), ("drop_pending_updates", "false")]).await, "Webhook is already set");
 }
 
 #[tokio::test(start_paused = true)]

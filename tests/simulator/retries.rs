@@ -25,10 +25,7 @@ async fn fact_3_6_the_delay_stops_growing_between_60_and_120_seconds() {
     bench.run_for(3600.0).await;
     let gaps = bench.gaps(id);
     assert!(gaps.len() > 30, "{gaps:?}");
-    assert!(
-        gaps[6..].iter().all(|gap| (59.9..120.1).contains(gap)),
-        "{gaps:?}"
-    );
+    assert!(gaps[6..].iter().all(|gap| (59.9..120.1).contains(gap)), "{gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,10 +64,7 @@ async fn fact_3_6_a_retry_after_is_cut_at_an_hour() {
 #[tokio::test(start_paused = true)]
 async fn observed_an_update_with_5_seconds_to_live_is_dropped_at_once_by_a_retry_after_of_10() {
     let bench = Bench::start(|_| Action::retry_after("503 Service Unavailable", "10")).await;
-    let updates = Enqueue {
-        life_seconds: Some(5),
-        ..Enqueue::default()
-    };
+    let updates = Enqueue { life_seconds: Some(5), ..Enqueue::default() };
     let id = bench.make(&updates)[0];
     bench.run_for(0.1).await;
     assert_eq!(bench.delivery(id).outcome, Outcome::Dropped);
@@ -88,10 +82,7 @@ async fn fact_3_6_a_retry_after_of_60_loses_an_inline_query_and_300_a_callback()
         ("callback_query", "100", Outcome::Pending),
     ] {
         let bench = Bench::start(move |_| Action::retry_after("503 Service Unavailable", seconds)).await;
-        let updates = Enqueue {
-            kinds: vec![kind.to_owned()],
-            ..Enqueue::default()
-        };
+        let updates = Enqueue { kinds: vec![kind.to_owned()], ..Enqueue::default() };
         let id = bench.make(&updates)[0];
         bench.run_for(0.1).await;
         assert_eq!(bench.delivery(id).outcome, outcome, "{kind} {seconds}");
@@ -113,40 +104,20 @@ async fn observed_no_answer_is_a_read_timeout_after_60_seconds_and_the_next_try_
 
 #[tokio::test(start_paused = true)]
 async fn observed_a_reset_takes_a_new_connection_2_seconds_later_each_time_and_the_fourth_sends_after_4() {
-    let bench = Bench::start(|request| {
-        if request.attempt <= 3 {
-            Action::Reset
-        } else {
-            Action::ok()
-        }
-    })
-    .await;
+    let bench = Bench::start(|request| if request.attempt <= 3 { Action::Reset } else { Action::ok() }).await;
     let id = bench.enqueue(&[-1])[0];
     bench.run_for(12.0).await;
-    assert_eq!(
-        bench.last_error().await.as_deref(),
-        Some("Connection reset by peer")
-    );
-    let opened: Vec<f64> = bench
-        .script
-        .opened()
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).as_secs_f64())
-        .collect();
+    assert_eq!(bench.last_error().await.as_deref(), Some("Connection reset by peer"));
+    let opened: Vec<f64> =
+        bench.script.opened().windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
     assert_near(&opened, &[2.0, 2.0, 2.0]);
     assert_near(&bench.gaps(id), &[2.0, 2.0, 4.0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn observed_a_tls_close_with_tcp_left_open_is_not_noticed_within_30_seconds() {
-    let bench = Bench::start(|request| {
-        if request.attempt == 1 {
-            Action::CloseTlsOnly
-        } else {
-            Action::ok()
-        }
-    })
-    .await;
+    let bench =
+        Bench::start(|request| if request.attempt == 1 { Action::CloseTlsOnly } else { Action::ok() }).await;
     let id = bench.enqueue(&[-1])[0];
     bench.run_for(30.0).await;
     assert_eq!(bench.requests(id).len(), 1);
@@ -157,14 +128,7 @@ async fn observed_a_tls_close_with_tcp_left_open_is_not_noticed_within_30_second
 
 #[tokio::test(start_paused = true)]
 async fn fact_2_a_clean_close_without_an_answer_is_a_failure_that_sets_no_last_error() {
-    let bench = Bench::start(|request| {
-        if request.attempt == 1 {
-            Action::Close
-        } else {
-            Action::ok()
-        }
-    })
-    .await;
+    let bench = Bench::start(|request| if request.attempt == 1 { Action::Close } else { Action::ok() }).await;
     let id = bench.enqueue(&[-1])[0];
     bench.run_for(3.0).await;
     assert_eq!(bench.requests(id).len(), 2);
@@ -191,13 +155,7 @@ async fn observed_a_failing_head_blocks_its_chat_only() {
     let fifth = |id| (bench.requests(id)[4].at - start).as_secs_f64();
     assert_near(&[first(free[0]), first(free[1])], &[0.0, 0.0]);
     assert_near(
-        &[
-            first(blocked[0]),
-            fifth(blocked[0]),
-            first(blocked[1]),
-            fifth(blocked[1]),
-            first(blocked[2]),
-        ],
+        &[first(blocked[0]), fifth(blocked[0]), first(blocked[1]), fifth(blocked[1]), first(blocked[2])],
         &[0.0, 14.0, 14.0, 28.0, 28.0],
     );
 }
@@ -206,11 +164,7 @@ async fn observed_a_failing_head_blocks_its_chat_only() {
 async fn observed_twice_max_connections_failing_chats_stall_the_whole_bot() {
     let bench = Bench::start_with(
         |request| {
-            if request.chat > -10 {
-                Action::status("500 Internal Server Error")
-            } else {
-                Action::ok()
-            }
+            if request.chat > -10 { Action::status("500 Internal Server Error") } else { Action::ok() }
         },
         &[("max_connections", "2")],
     )
@@ -252,14 +206,13 @@ async fn fact_3_6_another_status_starts_the_23_hours_again() {
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_6_connection_errors_dont_start_the_23_hours_again() {
-    let bench = Bench::start(|request| {
-        if request.attempt % 2 == 0 {
-            Action::Reset
-        } else {
-            Action::status("410 Gone")
-        }
-    })
-    .await;
+    let bench =
+        Bench::start(
+            |request| {
+                if request.attempt % 2 == 0 { Action::Reset } else { Action::status("410 Gone") }
+            },
+        )
+        .await;
     bench.enqueue(&[-1]);
     bench.run_for(23.2 * 3600.0).await;
     assert_eq!(bench.info().await["url"], "");

@@ -61,9 +61,7 @@ impl Action {
     }
 
     pub fn retry_after(status: &str, seconds: &str) -> Self {
-        Self::raw(&format!(
-            "HTTP/1.1 {status}\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n"
-        ))
+        Self::raw(&format!("HTTP/1.1 {status}\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n"))
     }
 
     pub fn raw(bytes: &str) -> Self {
@@ -152,11 +150,7 @@ impl Script {
             body,
             update_id,
             chat: json["message"]["chat"]["id"].as_i64().unwrap_or_default(),
-            attempt: received
-                .iter()
-                .filter(|earlier| earlier.update_id == update_id)
-                .count()
-                + 1,
+            attempt: received.iter().filter(|earlier| earlier.update_id == update_id).count() + 1,
         };
         received.push(request.clone());
         drop(received);

@@ -52,10 +52,7 @@ async fn fact_0_3_omitted_parameters_are_reset_and_only_allowed_updates_is_kept(
     let bench = idle();
     bench.set(&all).await;
     let info = bench.info().await;
-    assert_eq!(
-        (&info["max_connections"], &info["ip_address"]),
-        (&7.into(), &"149.154.160.7".into())
-    );
+    assert_eq!((&info["max_connections"], &info["ip_address"]), (&7.into(), &"149.154.160.7".into()));
     bench.set(&[("url", URL)]).await;
     let info = bench.info().await;
     assert_eq!(info["max_connections"], 40);
@@ -79,12 +76,8 @@ async fn fact_0_4_the_description_tells_a_repetition_from_a_change() {
         let bench = idle();
         assert_eq!(bench.set(&base).await, "Webhook was set");
         assert_eq!(bench.set(&base).await, "Webhook is already set");
-        let changed: Vec<_> = base
-            .iter()
-            .filter(|(known, _)| *known != name)
-            .copied()
-            .chain([(name, value)])
-            .collect();
+        let changed: Vec<_> =
+            base.iter().filter(|(known, _)| *known != name).copied().chain([(name, value)]).collect();
         assert_eq!(bench.set(&changed).await, "Webhook was set", "{name}");
     }
 }
@@ -92,9 +85,7 @@ async fn fact_0_4_the_description_tells_a_repetition_from_a_change() {
 #[tokio::test(start_paused = true)]
 async fn fact_1_1_allowed_updates_is_changed_in_place_by_a_repetition() {
     let bench = Bench::start(|_| Action::ok()).await;
-    let description = bench
-        .set(&[("url", URL), ("allowed_updates", r#"["poll"]"#)])
-        .await;
+    let description = bench.set(&[("url", URL), ("allowed_updates", r#"["poll"]"#)]).await;
     assert_eq!(description, "Webhook is already set");
     assert_eq!(bench.info().await["allowed_updates"], serde_json::json!(["poll"]));
 }
@@ -107,14 +98,8 @@ async fn fact_1_1_more_than_one_call_a_second_is_refused_even_a_repetition_but_n
     assert_eq!(answer.description(), "Too Many Requests: retry after 1");
     assert_eq!(answer.json()["parameters"]["retry_after"], 1);
     assert_eq!(answer.retry_after, Some(1));
-    assert_eq!(
-        bench.call("deleteWebhook", &[]).await.description(),
-        "Webhook was deleted"
-    );
-    assert_eq!(
-        bench.call("setWebhook", &[("url", "")]).await.description(),
-        "Webhook is already deleted"
-    );
+    assert_eq!(bench.call("deleteWebhook", &[]).await.description(), "Webhook was deleted");
+    assert_eq!(bench.call("setWebhook", &[("url", "")]).await.description(), "Webhook is already deleted");
     sleep(Duration::from_secs(1)).await;
     assert_eq!(bench.call("setWebhook", &[("url", URL)]).await.status, 200);
 }
@@ -125,9 +110,7 @@ async fn fact_1_1_delete_webhook_keeps_pending_updates_unless_told() {
     bench.enqueue(&[1]);
     bench.call("deleteWebhook", &[]).await;
     assert_eq!(bench.pending(), 1);
-    let answer = bench
-        .call("deleteWebhook", &[("drop_pending_updates", "true")])
-        .await;
+    let answer = bench.call("deleteWebhook", &[("drop_pending_updates", "true")]).await;
     assert_eq!(answer.description(), "Webhook was deleted");
     assert_eq!(bench.pending(), 0);
 }
@@ -172,11 +155,7 @@ fn slow_names() -> Bench {
     })
     .unwrap();
     let bot = simulator.add_bot(TOKEN, None).unwrap();
-    Bench {
-        simulator,
-        bot,
-        ..bench
-    }
+    Bench { simulator, bot, ..bench }
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,10 +167,7 @@ async fn fact_1_2_the_url_is_visible_while_verification_still_runs() {
     };
     sleep(Duration::from_secs(1)).await;
     let info = bench.info().await;
-    assert_eq!(
-        (&info["url"], &info["ip_address"]),
-        (&URL.into(), &"<unknown>".into())
-    );
+    assert_eq!((&info["url"], &info["ip_address"]), (&URL.into(), &"<unknown>".into()));
     assert_eq!(running.await.unwrap().description(), "Webhook was set");
 }
 
@@ -209,9 +185,6 @@ async fn fact_8_unknown_tokens_and_methods_are_told_apart() {
         let Reaction::Answer(answer) = bench.simulator.call(token, method, &[]).await else {
             panic!("no answer")
         };
-        assert_eq!(
-            (answer.status, answer.description().as_str()),
-            (status, description)
-        );
+        assert_eq!((answer.status, answer.description().as_str()), (status, description));
     }
 }

@@ -18,10 +18,7 @@ async fn fact_2_an_empty_slot_shows_three_fields() {
 async fn fact_2_a_set_webhook_shows_its_fields_in_order_and_never_the_secret() {
     let bench = Bench::start_with(
         |_| Action::status("500 Internal Server Error"),
-        &[
-            ("secret_token", "the-secret"),
-            ("allowed_updates", r#"["callback_query","message"]"#),
-        ],
+        &[("secret_token", "the-secret"), ("allowed_updates", r#"["callback_query","message"]"#)],
     )
     .await;
     bench.enqueue(&[1]);
@@ -37,11 +34,7 @@ async fn fact_2_a_set_webhook_shows_its_fields_in_order_and_never_the_secret() {
 #[tokio::test(start_paused = true)]
 async fn fact_2_the_last_error_is_not_cleared_by_a_success() {
     let bench = Bench::start(|request| {
-        if request.attempt == 1 {
-            Action::status("500 Internal Server Error")
-        } else {
-            Action::ok()
-        }
+        if request.attempt == 1 { Action::status("500 Internal Server Error") } else { Action::ok() }
     })
     .await;
     bench.enqueue(&[1]);

@@ -20,16 +20,8 @@ pub async fn build(names: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> 
         .output()
         .await
         .context("cargo does not start")?;
-    ensure!(
-        output.status.success(),
-        "cargo build of {} failed",
-        names.join(", ")
-    );
-    let built: BTreeMap<_, _> = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(executable)
-        .collect();
+    ensure!(output.status.success(), "cargo build of {} failed", names.join(", "));
+    let built: BTreeMap<_, _> = output.stdout.split(|byte| *byte == b'\n').filter_map(executable).collect();
     for name in names {
         ensure!(built.contains_key(*name), "cargo built no {name}");
     }

@@ -55,12 +55,7 @@ pub struct Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "Cluster({}, ours: {})",
-            self.kubeconfig.display(),
-            self.is_ours
-        )
+        write!(formatter, "Cluster({}, ours: {})", self.kubeconfig.display(), self.is_ours)
     }
 }
 
@@ -81,42 +76,23 @@ impl Cluster {
                 remains::remove(&paths).await?;
             }
             node::start(&paths, progress).await.with_context(|| {
-                format!(
-                    "the cluster does not start (its logs are {}/*.log)",
-                    paths.state.display()
-                )
+                format!("the cluster does not start (its logs are {}/*.log)", paths.state.display())
             })?;
             fs::write(paths.state.join("version"), version(&paths)?)?;
         }
         let kubeconfig = paths.kubeconfig();
         let client = client_of(&kubeconfig).await?;
-        Ok(Self {
-            paths,
-            kubeconfig,
-            is_ours: true,
-            client,
-        })
+        Ok(Self { paths, kubeconfig, is_ours: true, client })
     }
 
     async fn external(paths: Paths, kubeconfig: PathBuf, progress: Progress<'_>) -> Result<Self> {
         let client = client_of(&kubeconfig).await?;
-        let version = readiness(&client).await.with_context(|| {
-            format!(
-                "the cluster of KUBECONFIG={} does not answer",
-                kubeconfig.display()
-            )
-        })?;
-        progress(&format!(
-            "using the cluster of KUBECONFIG={}, Kubernetes {version}",
-            kubeconfig.display()
-        ));
+        let version = readiness(&client)
+            .await
+            .with_context(|| format!("the cluster of KUBECONFIG={} does not answer", kubeconfig.display()))?;
+        progress(&format!("using the cluster of KUBECONFIG={}, Kubernetes {version}", kubeconfig.display()));
         build::build(&[build::HELM], &paths, preflight::find("go").as_deref(), progress).await?;
-        Ok(Self {
-            paths,
-            kubeconfig,
-            is_ours: false,
-            client,
-        })
+        Ok(Self { paths, kubeconfig, is_ours: false, client })
     }
 
     /// Ends our cluster and removes all that it made; does nothing when there is none. Refuses to touch another's.

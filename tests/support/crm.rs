@@ -52,10 +52,7 @@ struct State {
 
 /// Serves the CRM on `listener` until the future is dropped.
 pub async fn serve(listener: TcpListener) {
-    let state = Arc::new(Mutex::new(State {
-        received: Vec::new(),
-        status: StatusCode::OK,
-    }));
+    let state = Arc::new(Mutex::new(State { received: Vec::new(), status: StatusCode::OK }));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
@@ -64,11 +61,7 @@ pub async fn serve(listener: TcpListener) {
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(Arc::clone(&state), request));
             // a client that goes away is no news to a sample
-            drop(
-                http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await,
-            );
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
 }
@@ -112,15 +105,8 @@ fn take_update(state: &mut State, body: &[u8], secret_header: bool) -> Response<
         return plain(StatusCode::BAD_REQUEST);
     };
     let message = &update["message"];
-    let received = Received {
-        update_id,
-        chat_id: message["chat"]["id"].as_i64(),
-        secret_header,
-    };
-    println!(
-        "update {update_id} of chat {:?}: {}",
-        received.chat_id, message["text"]
-    );
+    let received = Received { update_id, chat_id: message["chat"]["id"].as_i64(), secret_header };
+    println!("update {update_id} of chat {:?}: {}", received.chat_id, message["text"]);
     state.received.push(received);
     plain(state.status)
 }

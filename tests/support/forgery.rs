@@ -44,20 +44,8 @@ pub async fn try_all(connection: &mut PodConnection, slot: &Slot) -> anyhow::Res
     let longer_path = format!("{}0", slot.path);
     let path = slot.path.as_str();
     let forgeries = [
-        Forgery {
-            what: "no token",
-            method: Method::POST,
-            path,
-            tokens: vec![],
-            status: 401,
-        },
-        Forgery {
-            what: "wrong token",
-            method: Method::POST,
-            path,
-            tokens: vec!["wrong"],
-            status: 401,
-        },
+        Forgery { what: "no token", method: Method::POST, path, tokens: vec![], status: 401 },
+        Forgery { what: "wrong token", method: Method::POST, path, tokens: vec!["wrong"], status: 401 },
         Forgery {
             what: "last character wrong",
             method: Method::POST,
@@ -65,20 +53,8 @@ pub async fn try_all(connection: &mut PodConnection, slot: &Slot) -> anyhow::Res
             tokens: vec![&almost],
             status: 401,
         },
-        Forgery {
-            what: "token too long",
-            method: Method::POST,
-            path,
-            tokens: vec![&long],
-            status: 401,
-        },
-        Forgery {
-            what: "token twice",
-            method: Method::POST,
-            path,
-            tokens: vec![token, token],
-            status: 401,
-        },
+        Forgery { what: "token too long", method: Method::POST, path, tokens: vec![&long], status: 401 },
+        Forgery { what: "token twice", method: Method::POST, path, tokens: vec![token, token], status: 401 },
         Forgery {
             what: "wrong path",
             method: Method::POST,
@@ -100,31 +76,13 @@ pub async fn try_all(connection: &mut PodConnection, slot: &Slot) -> anyhow::Res
             tokens: vec![token],
             status: 404,
         },
-        Forgery {
-            what: "another method",
-            method: Method::GET,
-            path,
-            tokens: vec![token],
-            status: 405,
-        },
+        Forgery { what: "another method", method: Method::GET, path, tokens: vec![token], status: 405 },
     ];
     let mut refusals = Vec::with_capacity(forgeries.len());
-    for Forgery {
-        what,
-        method,
-        path,
-        tokens,
-        status,
-    } in forgeries
-    {
+    for Forgery { what, method, path, tokens, status } in forgeries {
         let headers: Vec<_> = tokens.iter().map(|token| (SECRET_HEADER, *token)).collect();
         let answer = connection
-            .send(
-                method,
-                path,
-                &headers,
-                r#"{"update_id":1,"message":{"chat":{"id":666}}}"#,
-            )
+            .send(method, path, &headers, r#"{"update_id":1,"message":{"chat":{"id":666}}}"#)
             .await?;
         refusals.push(Refusal {
             what,

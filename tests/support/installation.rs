@@ -67,10 +67,7 @@ impl Installation {
         let (.., sidecar) = find(images::SIDECAR)?;
         install(&cluster, &values(operator, digest, sidecar)?).await?;
         let (.., test_tools) = find(images::TEST_TOOLS)?;
-        Ok(Self {
-            test_tools_image: test_tools.clone(),
-            cluster,
-        })
+        Ok(Self { test_tools_image: test_tools.clone(), cluster })
     }
 
     /// A client of the cluster, with all rights.
@@ -100,9 +97,8 @@ pub fn chart() -> PathBuf {
 /// Values for a test: our images, every scenario's simulator allowed, changed Secrets noticed soon.
 fn values(operator: &str, operator_digest: &str, sidecar: &str) -> anyhow::Result<Value> {
     let image = |name: &str| -> anyhow::Result<Value> {
-        let (repository, tag) = name
-            .rsplit_once(':')
-            .with_context(|| format!("the image {name} has no tag"))?;
+        let (repository, tag) =
+            name.rsplit_once(':').with_context(|| format!("the image {name} has no tag"))?;
         Ok(json!({"repository": repository, "tag": tag}))
     };
     let api_servers: Vec<_> = SCENARIOS.iter().map(|name| scenario::api_server(name)).collect();
@@ -119,17 +115,13 @@ async fn install(cluster: &Cluster, values: &Value) -> anyhow::Result<()> {
     let file = tempfile::NamedTempFile::with_suffix(".json")?;
     std::fs::write(file.path(), serde_json::to_vec(values)?)?;
     let mut helm = cluster.helm();
-    helm.args(["upgrade", "--install", RELEASE])
-        .arg(chart())
-        .arg("--values")
-        .arg(file.path())
-        .args([
-            "--namespace",
-            NAMESPACE,
-            "--create-namespace",
-            "--wait",
-            "--timeout",
-            "120s",
-        ]);
+    helm.args(["upgrade", "--install", RELEASE]).arg(chart()).arg("--values").arg(file.path()).args([
+        "--namespace",
+        NAMESPACE,
+        "--create-namespace",
+        "--wait",
+        "--timeout",
+        "120s",
+    ]);
     output_of(&mut helm).await.map(drop)
 }

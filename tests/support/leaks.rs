@@ -18,11 +18,7 @@ static SECRETS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 pub fn remember(name: &str, secret: &str) {
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     let (first, second) = secret.split_at(secret.len() / 2);
-    for (part, text) in [
-        ("", secret),
-        ("first half of ", first),
-        ("second half of ", second),
-    ] {
+    for (part, text) in [("", secret), ("first half of ", first), ("second half of ", second)] {
         // a shorter piece would be found by chance
         if text.len() >= 12 {
             secrets.push((format!("{part}{name}"), text.to_owned()));
@@ -70,9 +66,8 @@ impl Search {
 
     /// Looks at a namespace of a scenario: statuses of its resources, events, logs of every sidecar, metrics and `/config`.
     pub async fn scenario(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
-        for webhook in Api::<TelegramWebhook>::namespaced(client.clone(), namespace)
-            .list(&ListParams::default())
-            .await?
+        for webhook in
+            Api::<TelegramWebhook>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?
         {
             self.look_at(
                 &format!("status of {}", webhook.name_any()),
@@ -81,20 +76,11 @@ impl Search {
         }
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         for pod in pods.list(&ListParams::default()).await? {
-            let injected = pod
-                .spec
-                .iter()
-                .flat_map(|spec| spec.init_containers.iter().flatten());
-            if !injected
-                .into_iter()
-                .any(|container| container.name == SIDECAR_CONTAINER)
-            {
+            let injected = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+            if !injected.into_iter().any(|container| container.name == SIDECAR_CONTAINER) {
                 continue;
             }
-            self.look_at(
-                &format!("status of {}", pod.name_any()),
-                &serde_json::to_string(&pod.status)?,
-            );
+            self.look_at(&format!("status of {}", pod.name_any()), &serde_json::to_string(&pod.status)?);
             self.logs(&pods, &pod).await?;
             if pod.metadata.deletion_timestamp.is_none() {
                 for path in ["/metrics", "/config"] {
@@ -110,16 +96,12 @@ impl Search {
     async fn logs(&mut self, pods: &Api<Pod>, pod: &Pod) -> anyhow::Result<()> {
         let name = pod.name_any();
         let spec = pod.spec.as_ref();
-        let ours = spec
-            .into_iter()
-            .flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+        let ours =
+            spec.into_iter().flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
         for container in ours.filter(|container| container.name.starts_with("telegram-webhook-")) {
             for previous in [false, true] {
-                let params = LogParams {
-                    container: Some(container.name.clone()),
-                    previous,
-                    ..LogParams::default()
-                };
+                let params =
+                    LogParams { container: Some(container.name.clone()), previous, ..LogParams::default() };
                 match pods.logs(&name, &params).await {
                     Ok(text) => self.look_at(&format!("log of {name}/{}", container.name), &text),
                     // there is no previous container, or the pod has just gone
@@ -132,10 +114,7 @@ impl Search {
     }
 
     async fn events(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
-        for event in Api::<Event>::namespaced(client.clone(), namespace)
-            .list(&ListParams::default())
-            .await?
-        {
+        for event in Api::<Event>::namespaced(client.clone(), namespace).list(&ListParams::default()).await? {
             self.look_at("an event", &serde_json::to_string(&event)?);
         }
         Ok(())

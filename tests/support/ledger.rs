@@ -27,16 +27,10 @@ pub struct Ledger {
 impl Ledger {
     /// Compares the ids that were sent with the receipts, oldest first.
     pub fn new(sent: &BTreeSet<i64>, received: &[Received]) -> Self {
-        let mut ledger = Self {
-            sent: sent.len(),
-            ..Self::default()
-        };
+        let mut ledger = Self { sent: sent.len(), ..Self::default() };
         let mut seen = BTreeSet::new();
         let mut highest: BTreeMap<Option<i64>, i64> = BTreeMap::new();
-        for Received {
-            update_id, chat_id, ..
-        } in received
-        {
+        for Received { update_id, chat_id, .. } in received {
             if !sent.contains(update_id) {
                 ledger.foreign += 1;
             } else if !seen.insert(*update_id) {
@@ -54,25 +48,13 @@ impl Ledger {
 
     /// Everything arrived once, in order, and nothing else did.
     pub fn is_clean(&self) -> bool {
-        *self
-            == Self {
-                sent: self.sent,
-                delivered: self.sent,
-                ..Self::default()
-            }
+        *self == Self { sent: self.sent, delivered: self.sent, ..Self::default() }
     }
 }
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            sent,
-            delivered,
-            lost,
-            duplicated,
-            out_of_order,
-            foreign: _,
-        } = self;
+        let Self { sent, delivered, lost, duplicated, out_of_order, foreign: _ } = self;
         write!(
             f,
             "sent={sent} delivered={delivered} lost={lost} duplicated={duplicated} out_of_order={out_of_order}"
@@ -87,11 +69,7 @@ mod tests {
     fn receipts(pairs: &[(i64, i64)]) -> Vec<Received> {
         pairs
             .iter()
-            .map(|&(update_id, chat)| Received {
-                update_id,
-                chat_id: Some(chat),
-                secret_header: false,
-            })
+            .map(|&(update_id, chat)| Received { update_id, chat_id: Some(chat), secret_header: false })
             .collect()
     }
 
@@ -103,20 +81,11 @@ mod tests {
 
     #[test]
     fn every_kind_of_fault_is_counted() {
-        let ledger = Ledger::new(
-            &(1..=5).collect(),
-            &receipts(&[(2, 7), (1, 7), (3, 7), (3, 7), (9, 7), (4, 7)]),
-        );
+        let ledger =
+            Ledger::new(&(1..=5).collect(), &receipts(&[(2, 7), (1, 7), (3, 7), (3, 7), (9, 7), (4, 7)]));
         assert_eq!(
             ledger,
-            Ledger {
-                sent: 5,
-                delivered: 4,
-                lost: 1,
-                duplicated: 1,
-                out_of_order: 1,
-                foreign: 1
-            }
+            Ledger { sent: 5, delivered: 4, lost: 1, duplicated: 1, out_of_order: 1, foreign: 1 }
         );
     }
 }

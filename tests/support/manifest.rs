@@ -17,15 +17,9 @@ pub async fn apply(client: &Client, text: &str, namespace: &str) -> Result<()> {
     for document in documents.into_iter().filter(|document| !document.is_null()) {
         let object: DynamicObject =
             serde_json::from_value(document).context("a document is no Kubernetes object")?;
-        let kind = object
-            .types
-            .as_ref()
-            .map_or("", |types| types.kind.as_str())
-            .to_owned();
+        let kind = object.types.as_ref().map_or("", |types| types.kind.as_str()).to_owned();
         let name = object.metadata.name.clone().unwrap_or_default();
-        one(client, object, namespace)
-            .await
-            .with_context(|| format!("{kind} {name} can't be applied"))?;
+        one(client, object, namespace).await.with_context(|| format!("{kind} {name} can't be applied"))?;
     }
     Ok(())
 }
@@ -39,11 +33,6 @@ async fn one(client: &Client, object: DynamicObject, namespace: &str) -> Result<
         Scope::Namespaced => Api::namespaced_with(client.clone(), namespace, &resource),
     };
     let name = object.metadata.name.as_deref().context("it has no name")?;
-    api.patch(
-        name,
-        &PatchParams::apply(FIELD_MANAGER).force(),
-        &Patch::Apply(&object),
-    )
-    .await?;
+    api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object)).await?;
     Ok(())
 }

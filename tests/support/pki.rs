@@ -29,9 +29,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "telegram-webhook test authority");
+        params.distinguished_name.push(DnType::CommonName, "telegram-webhook test authority");
         params.not_before = OffsetDateTime::now_utc() - Duration::days(2);
         params.not_after = OffsetDateTime::now_utc() + Duration::days(30);
         let key = KeyPair::generate()?;

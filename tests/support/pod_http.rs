@@ -38,10 +38,8 @@ pub async fn call_service(
         }
         None => Vec::new(),
     };
-    let text = client
-        .request_text(request.body(body)?)
-        .await
-        .with_context(|| format!("no answer from {uri}"))?;
+    let text =
+        client.request_text(request.body(body)?).await.with_context(|| format!("no answer from {uri}"))?;
     if text.is_empty() {
         return Ok(Value::Null);
     }
@@ -59,15 +57,7 @@ pub struct ServiceProxy {
 
 impl ControlTransport for ServiceProxy {
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-        call_service(
-            &self.client,
-            &self.namespace,
-            "telegram:http",
-            method,
-            path,
-            body.as_ref(),
-        )
-        .await
+        call_service(&self.client, &self.namespace, "telegram:http", method, path, body.as_ref()).await
     }
 }
 
@@ -92,9 +82,7 @@ pub fn tls_client(authority_pem: &str) -> anyhow::Result<TlsConnector> {
     for certificate in CertificateDer::pem_slice_iter(authority_pem.as_bytes()) {
         roots.add(certificate?)?;
     }
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
@@ -116,19 +104,13 @@ impl PodConnection {
         tls: &TlsConnector,
         host: &str,
     ) -> anyhow::Result<Self> {
-        let mut forward = Api::<Pod>::namespaced(client.clone(), namespace)
-            .portforward(pod, &[port])
-            .await?;
-        let stream = forward
-            .take_stream(port)
-            .context("the port forward has no stream")?;
+        let mut forward = Api::<Pod>::namespaced(client.clone(), namespace).portforward(pod, &[port]).await?;
+        let stream = forward.take_stream(port).context("the port forward has no stream")?;
         tokio::spawn(async move {
             // ends with the connection; what went wrong shows there
             drop(forward.join().await);
         });
-        let stream = tls
-            .connect(ServerName::try_from(host.to_owned())?, stream)
-            .await?;
+        let stream = tls.connect(ServerName::try_from(host.to_owned())?, stream).await?;
         Self::over(stream, host).await
     }
 
@@ -142,11 +124,7 @@ impl PodConnection {
         let certificate = certificate.to_vec();
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self {
-            sender,
-            host: host.to_owned(),
-            certificate,
-        })
+        Ok(Self { sender, host: host.to_owned(), certificate })
     }
 
     /// Sends one request and reads the whole answer.
@@ -157,18 +135,12 @@ impl PodConnection {
         headers: &[(&str, &str)],
         body: &str,
     ) -> anyhow::Result<Response<Bytes>> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, &self.host);
+        let mut request = Request::builder().method(method).uri(path).header(http::header::HOST, &self.host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         self.sender.ready().await?;
-        let response = self
-            .sender
-            .send_request(request.body(Full::new(body.to_owned().into()))?)
-            .await?;
+        let response = self.sender.send_request(request.body(Full::new(body.to_owned().into()))?).await?;
         let (head, body) = response.into_parts();
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }

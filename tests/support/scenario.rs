@@ -76,34 +76,18 @@ impl Scenario {
         };
         scenario.remove_and_wait().await?;
         let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(scenario.namespace.clone()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(scenario.namespace.clone()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
-        Api::<Namespace>::all(client.clone())
-            .create(&kube::api::PostParams::default(), &namespace)
-            .await?;
+        Api::<Namespace>::all(client.clone()).create(&kube::api::PostParams::default(), &namespace).await?;
         let authority = ConfigMap {
-            metadata: ObjectMeta {
-                name: Some("authority".into()),
-                ..ObjectMeta::default()
-            },
-            data: Some(BTreeMap::from([(
-                "ca.crt".to_owned(),
-                scenario.authority.pem().to_owned(),
-            )])),
+            metadata: ObjectMeta { name: Some("authority".into()), ..ObjectMeta::default() },
+            data: Some(BTreeMap::from([("ca.crt".to_owned(), scenario.authority.pem().to_owned())])),
             ..ConfigMap::default()
         };
-        scenario
-            .api::<ConfigMap>()
-            .create(&kube::api::PostParams::default(), &authority)
-            .await?;
+        scenario.api::<ConfigMap>().create(&kube::api::PostParams::default(), &authority).await?;
         scenario.put_token("support-bot", &scenario.token).await?;
-        scenario
-            .put_certificate("hooks-tls", &scenario.authority.issue(&scenario.host(WEBHOOK))?)
-            .await?;
+        scenario.put_certificate("hooks-tls", &scenario.authority.issue(&scenario.host(WEBHOOK))?).await?;
         scenario.apply(TELEGRAM).await?;
         scenario.wait_for_deployment("telegram").await?;
         Ok(scenario)
@@ -111,10 +95,7 @@ impl Scenario {
 
     /// The simulator's control API, for the scenario's own bot.
     pub fn telegram(&self) -> ControlClient<ServiceProxy> {
-        let transport = ServiceProxy {
-            client: self.client.clone(),
-            namespace: self.namespace.clone(),
-        };
+        let transport = ServiceProxy { client: self.client.clone(), namespace: self.namespace.clone() };
         ControlClient::new(transport).for_bot(bot_id(&self.token))
     }
 
@@ -157,13 +138,8 @@ impl Scenario {
 
     /// Writes a `kubernetes.io/tls` Secret.
     pub async fn put_certificate(&self, name: &str, leaf: &Leaf) -> anyhow::Result<()> {
-        self.put_secret(
-            name,
-            "kubernetes.io/tls",
-            &[("tls.crt", &leaf.chain), ("tls.key", &leaf.key)],
-            false,
-        )
-        .await
+        self.put_secret(name, "kubernetes.io/tls", &[("tls.crt", &leaf.chain), ("tls.key", &leaf.key)], false)
+            .await
     }
 
     /// Writes a Secret.
@@ -176,11 +152,7 @@ impl Scenario {
     ) -> anyhow::Result<()> {
         let labels = token_label.then(|| BTreeMap::from([(BOT_TOKEN_LABEL.to_owned(), "true".to_owned())]));
         let secret = Secret {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                labels,
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() },
             type_: Some(type_.to_owned()),
             data: Some(
                 data.iter()
@@ -190,30 +162,24 @@ impl Scenario {
             ..Secret::default()
         };
         let params = PatchParams::apply(manifest::FIELD_MANAGER).force();
-        self.api::<Secret>()
-            .patch(name, &params, &Patch::Apply(&secret))
-            .await?;
+        self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await?;
         Ok(())
     }
 
     /// Waits until all of a Deployment's pods are ready.
     pub async fn wait_for_deployment(&self, name: &str) -> anyhow::Result<()> {
         let api = self.api::<k8s_openapi::api::apps::v1::Deployment>();
-        wait::until(
-            &format!("Deployment {}/{name}", self.namespace),
-            PATIENCE,
-            || async {
-                let deployment = api.get_status(name).await?;
-                let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-                let status = deployment.status.unwrap_or_default();
-                let current = status.observed_generation == deployment.metadata.generation;
-                let done = current
-                    && status.updated_replicas == Some(wanted)
-                    && status.ready_replicas == Some(wanted)
-                    && status.replicas == Some(wanted);
-                Ok(done.then_some(()))
-            },
-        )
+        wait::until(&format!("Deployment {}/{name}", self.namespace), PATIENCE, || async {
+            let deployment = api.get_status(name).await?;
+            let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+            let status = deployment.status.unwrap_or_default();
+            let current = status.observed_generation == deployment.metadata.generation;
+            let done = current
+                && status.updated_replicas == Some(wanted)
+                && status.ready_replicas == Some(wanted)
+                && status.replicas == Some(wanted);
+            Ok(done.then_some(()))
+        })
         .await
     }
 
@@ -221,9 +187,7 @@ impl Scenario {
     pub async fn start_crm_and_webhook(&self) -> anyhow::Result<()> {
         self.apply(TELEGRAM_WEBHOOK).await?;
         self.apply(CRM).await?;
-        self.wait_for_condition(WEBHOOK, "Ready", "True", None)
-            .await
-            .map(drop)
+        self.wait_for_condition(WEBHOOK, "Ready", "True", None).await.map(drop)
     }
 
     /// Waits for a condition, of the resource's current generation.
@@ -235,11 +199,7 @@ impl Scenario {
         reason: Option<&str>,
     ) -> anyhow::Result<Condition> {
         let api = self.api::<TelegramWebhook>();
-        let what = format!(
-            "{type_}={status} {} of {}/{webhook}",
-            reason.unwrap_or(""),
-            self.namespace
-        );
+        let what = format!("{type_}={status} {} of {}/{webhook}", reason.unwrap_or(""), self.namespace);
         wait::until(&what, PATIENCE, || async {
             let webhook = api.get(webhook).await?;
             let conditions = webhook.status.unwrap_or_default().conditions;
@@ -265,34 +225,18 @@ impl Scenario {
             .and_then(|mut data| data.remove(CONFIG_FILE))
             .context("the child Secret has no configuration")?;
         let config = WebhookConfig::parse(&config.0)?;
-        config
-            .slots
-            .into_iter()
-            .next()
-            .context("the configuration has no slot")
+        config.slots.into_iter().next().context("the configuration has no slot")
     }
 
     /// The running pods of the CRM.
     pub async fn crm_pods(&self) -> anyhow::Result<Vec<Pod>> {
-        let pods = self
-            .api::<Pod>()
-            .list(&ListParams::default().labels("app=crm"))
-            .await?;
-        Ok(pods
-            .items
-            .into_iter()
-            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-            .collect())
+        let pods = self.api::<Pod>().list(&ListParams::default().labels("app=crm")).await?;
+        Ok(pods.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
     }
 
     /// Name of the CRM's only pod.
     pub async fn crm_pod(&self) -> anyhow::Result<String> {
-        Ok(self
-            .crm_pods()
-            .await?
-            .first()
-            .context("the CRM has no pod")?
-            .name_any())
+        Ok(self.crm_pods().await?.first().context("the CRM has no pod")?.name_any())
     }
 
     /// Connects to the sidecar of the CRM's pod as Telegram would.
@@ -306,15 +250,9 @@ impl Scenario {
 
     /// What the CRM has received, in order.
     pub async fn received(&self) -> anyhow::Result<Vec<Received>> {
-        let value = pod_http::call_service(
-            &self.client,
-            &self.namespace,
-            "crm:http",
-            Method::GET,
-            "/received",
-            None,
-        )
-        .await?;
+        let value =
+            pod_http::call_service(&self.client, &self.namespace, "crm:http", Method::GET, "/received", None)
+                .await?;
         Ok(serde_json::from_value(value)?)
     }
 
@@ -336,9 +274,7 @@ impl Scenario {
     /// Changes the resource's spec by a merge patch.
     pub async fn patch_spec(&self, webhook: &str, spec: Value) -> anyhow::Result<()> {
         let patch = Patch::Merge(json!({"spec": spec}));
-        self.api::<TelegramWebhook>()
-            .patch(webhook, &PatchParams::default(), &patch)
-            .await?;
+        self.api::<TelegramWebhook>().patch(webhook, &PatchParams::default(), &patch).await?;
         Ok(())
     }
 
@@ -347,9 +283,7 @@ impl Scenario {
         let patch: json_patch::Patch =
             serde_json::from_value(json!([{"op": "replace", "path": "/spec", "value": spec}]))?;
         let patch = Patch::Json::<TelegramWebhook>(patch);
-        self.api::<TelegramWebhook>()
-            .patch(webhook, &PatchParams::default(), &patch)
-            .await?;
+        self.api::<TelegramWebhook>().patch(webhook, &PatchParams::default(), &patch).await?;
         Ok(())
     }
 
@@ -361,21 +295,16 @@ impl Scenario {
     async fn remove_and_wait(&self) -> anyhow::Result<()> {
         self.remove().await?;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        wait::until(
-            &format!("the end of namespace {}", self.namespace),
-            PATIENCE,
-            || async { Ok(namespaces.get_opt(&self.namespace).await?.is_none().then_some(())) },
-        )
+        wait::until(&format!("the end of namespace {}", self.namespace), PATIENCE, || async {
+            Ok(namespaces.get_opt(&self.namespace).await?.is_none().then_some(()))
+        })
         .await
     }
 }
 
 /// Deletes a namespace and all in it, without waiting; that there is none is fine.
 pub async fn remove(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    match Api::<Namespace>::all(client.clone())
-        .delete(namespace, &DeleteParams::default())
-        .await
-    {
+    match Api::<Namespace>::all(client.clone()).delete(namespace, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop).map_err(Into::into),
     }
@@ -388,27 +317,14 @@ pub async fn send(
     chats: usize,
 ) -> anyhow::Result<BTreeSet<i64>> {
     let chats = (1001..).take(chats).collect();
-    let made = telegram
-        .enqueue(&Enqueue {
-            count,
-            chats,
-            ..Enqueue::default()
-        })
-        .await?;
-    ensure!(
-        made.discarded == 0,
-        "the simulator discarded {} updates",
-        made.discarded
-    );
+    let made = telegram.enqueue(&Enqueue { count, chats, ..Enqueue::default() }).await?;
+    ensure!(made.discarded == 0, "the simulator discarded {} updates", made.discarded);
     Ok(made.update_ids.into_iter().collect())
 }
 
 /// A bot's id: the digits in front of its token's colon.
 pub fn bot_id(token: &str) -> i64 {
-    token
-        .split_once(':')
-        .and_then(|(id, _)| id.parse().ok())
-        .unwrap_or_default()
+    token.split_once(':').and_then(|(id, _)| id.parse().ok()).unwrap_or_default()
 }
 
 /// Namespace of the scenario called `name`.
@@ -424,10 +340,7 @@ pub fn api_server(name: &str) -> String {
 /// `Type=Status(Reason): message` of each condition.
 pub fn summary(conditions: &[Condition]) -> String {
     let each = |condition: &Condition| {
-        format!(
-            "{}={}({}): {}",
-            condition.type_, condition.status, condition.reason, condition.message
-        )
+        format!("{}={}({}): {}", condition.type_, condition.status, condition.reason, condition.message)
     };
     conditions.iter().map(each).collect::<Vec<_>>().join("; ")
 }

@@ -25,12 +25,7 @@ where
         Err(error) => panic!("no runtime: {error}"),
     };
     let outcome = runtime.block_on(async {
-        test(
-            INSTALLATION
-                .get_or_try_init(|| Installation::up(&|what| eprintln!("{what}")))
-                .await?,
-        )
-        .await
+        test(INSTALLATION.get_or_try_init(|| Installation::up(&|what| eprintln!("{what}"))).await?).await
     });
     outcome.unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -158,13 +158,7 @@ async fn wait_for_line(
     skip: usize,
     wanted: &str,
 ) -> anyhow::Result<String> {
-    let find = |lines: &Vec<String>| {
-        lines
-            .iter()
-            .skip(skip)
-            .find(|line| message(line) == wanted)
-            .cloned()
-    };
+    let find = |lines: &Vec<String>| lines.iter().skip(skip).find(|line| message(line) == wanted).cloned();
     let lines = timeout(DEADLINE, lines.wait_for(|lines| find(lines).is_some()))
         .await
         .with_context(|| format!("no log line {wanted:?}"))?

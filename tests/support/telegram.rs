@@ -94,11 +94,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            local: false,
-            ca_file: None,
-            network: Arc::new(RealNetwork),
-        }
+        Self { local: false, ca_file: None, network: Arc::new(RealNetwork) }
     }
 }
 
@@ -172,15 +168,10 @@ impl Simulator {
             None => self.built_updates(request)?,
         };
         let made = updates.len();
-        let update_ids: Vec<i64> = updates
-            .into_iter()
-            .filter_map(|(kind, update)| bot.enqueue(kind, &update).ok())
-            .collect();
+        let update_ids: Vec<i64> =
+            updates.into_iter().filter_map(|(kind, update)| bot.enqueue(kind, &update).ok()).collect();
         bot.notify();
-        Ok(Enqueued {
-            discarded: made - update_ids.len(),
-            update_ids,
-        })
+        Ok(Enqueued { discarded: made - update_ids.len(), update_ids })
     }
 
     fn built_updates(&self, request: &Enqueue) -> Result<Vec<(Option<Kind>, NewUpdate)>, EnqueueError> {
@@ -233,11 +224,7 @@ impl Simulator {
         self.registry
             .bots()
             .into_iter()
-            .map(|(bot, revoked)| BotView {
-                id: bot.id,
-                username: bot.username.clone(),
-                revoked,
-            })
+            .map(|(bot, revoked)| BotView { id: bot.id, username: bot.username.clone(), revoked })
             .collect()
     }
 

@@ -14,9 +14,7 @@ use crate::world::scenario;
 /// Starts a registered webhook with this policy.
 async fn registered(scenario: &Scenario, policy: &str) -> anyhow::Result<()> {
     scenario.start_crm_and_webhook().await?;
-    scenario
-        .patch_spec(WEBHOOK, json!({"deletionPolicy": policy}))
-        .await?;
+    scenario.patch_spec(WEBHOOK, json!({"deletionPolicy": policy})).await?;
     let webhook = scenario.api::<TelegramWebhook>().get(WEBHOOK).await?;
     assert_eq!(webhook.metadata.finalizers, Some(vec![FINALIZER.to_owned()]));
     Ok(())
@@ -51,11 +49,7 @@ fn delete_removes_the_webhook_at_telegram() {
         delete(&scenario).await?;
         assert_eq!(scenario.telegram().webhook().await?.url, "");
         let calls = scenario.calls("deleteWebhook").await?;
-        assert!(
-            calls
-                .iter()
-                .all(|call| !call.parameters.contains_key("drop_pending_updates"))
-        );
+        assert!(calls.iter().all(|call| !call.parameters.contains_key("drop_pending_updates")));
         Ok(scenario)
     });
 }
@@ -64,10 +58,7 @@ fn delete_removes_the_webhook_at_telegram() {
 fn an_unreachable_telegram_does_not_hold_a_deleted_resource() {
     scenario("unreachable", |scenario| async move {
         registered(&scenario, "Delete").await?;
-        scenario
-            .api::<Deployment>()
-            .delete("telegram", &DeleteParams::foreground())
-            .await?;
+        scenario.api::<Deployment>().delete("telegram", &DeleteParams::foreground()).await?;
         delete(&scenario).await?;
         Ok(scenario)
     });
@@ -77,10 +68,7 @@ fn an_unreachable_telegram_does_not_hold_a_deleted_resource() {
 fn a_missing_token_does_not_hold_a_deleted_resource() {
     scenario("tokenless", |scenario| async move {
         registered(&scenario, "Delete").await?;
-        scenario
-            .api::<Secret>()
-            .delete("support-bot", &DeleteParams::default())
-            .await?;
+        scenario.api::<Secret>().delete("support-bot", &DeleteParams::default()).await?;
         delete(&scenario).await?;
         Ok(scenario)
     });

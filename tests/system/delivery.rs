@@ -37,21 +37,12 @@ fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
         );
 
         let sent = scenario.send(300, 30).await?;
-        let refusals = forgery::try_all(
-            &mut scenario.connect(WEBHOOK).await?,
-            &scenario.slot(WEBHOOK).await?,
-        )
-        .await?;
+        let refusals =
+            forgery::try_all(&mut scenario.connect(WEBHOOK).await?, &scenario.slot(WEBHOOK).await?).await?;
         assert!(refusals.iter().all(Refusal::is_right), "{refusals:#?}");
         let ledger = delivered(&scenario, &sent).await?;
         assert!(ledger.is_clean(), "{ledger:?}");
-        assert!(
-            scenario
-                .received()
-                .await?
-                .iter()
-                .all(|received| !received.secret_header)
-        );
+        assert!(scenario.received().await?.iter().all(|received| !received.secret_header));
         Ok(scenario)
     });
 }
@@ -65,18 +56,10 @@ fn while_the_crm_is_down_telegram_keeps_the_updates_and_delivers_them_in_order_l
         let answer = scenario
             .connect(WEBHOOK)
             .await?
-            .send(
-                Method::POST,
-                &slot.path,
-                &[(SECRET_HEADER, &slot.secret_token)],
-                r#"{"update_id":1}"#,
-            )
+            .send(Method::POST, &slot.path, &[(SECRET_HEADER, &slot.secret_token)], r#"{"update_id":1}"#)
             .await?;
         assert_eq!(answer.status().as_u16(), 503);
-        assert!(
-            answer.body().is_empty() && answer.headers().contains_key("retry-after"),
-            "{answer:?}"
-        );
+        assert!(answer.body().is_empty() && answer.headers().contains_key("retry-after"), "{answer:?}");
 
         let sent = scenario.send(20, 4).await?;
         wait::until("refused tries at Telegram", PATIENCE, || async {
@@ -101,10 +84,7 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
         let mut open = scenario.connect(WEBHOOK).await?;
         let old = open.certificate.clone();
         assert_eq!(
-            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":1}"#)
-                .await?
-                .status()
-                .as_u16(),
+            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":1}"#).await?.status().as_u16(),
             200
         );
 
@@ -116,10 +96,7 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
         .await?;
         // the connection from before still serves
         assert_eq!(
-            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":2}"#)
-                .await?
-                .status()
-                .as_u16(),
+            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":2}"#).await?.status().as_u16(),
             200
         );
         let sent = scenario.send(20, 5).await?;

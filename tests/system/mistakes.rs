@@ -25,12 +25,7 @@ struct Mistake {
 }
 
 fn mistake(spec: Value, reason: &'static str, field: &'static str, fix: &'static str) -> Mistake {
-    Mistake {
-        spec,
-        reason,
-        field,
-        fix,
-    }
+    Mistake { spec, reason, field, fix }
 }
 
 fn token_of(name: &str, key: &str) -> Value {
@@ -50,51 +45,16 @@ fn mistakes(namespace: &str) -> Vec<Mistake> {
     let token = "spec.bot.tokenSecretRef";
     let tls = "spec.endpoint.tls.secretRef";
     vec![
-        mistake(
-            token_of("absent", "token"),
-            "TokenSecretNotFound",
-            token,
-            "create it",
-        ),
-        mistake(
-            token_of("support-bot", "absent"),
-            "TokenKeyNotFound",
-            token,
-            "add it",
-        ),
-        mistake(
-            token_of("unlabelled", "token"),
-            "TokenSecretNotLabelled",
-            token,
-            "add the label",
-        ),
-        mistake(
-            token_of("malformed", "token"),
-            "TokenMalformed",
-            token,
-            "@BotFather",
-        ),
+        mistake(token_of("absent", "token"), "TokenSecretNotFound", token, "create it"),
+        mistake(token_of("support-bot", "absent"), "TokenKeyNotFound", token, "add it"),
+        mistake(token_of("unlabelled", "token"), "TokenSecretNotLabelled", token, "add the label"),
+        mistake(token_of("malformed", "token"), "TokenMalformed", token, "@BotFather"),
         mistake(token_of("unknown", "token"), "TokenRejected", token, "@BotFather"),
         mistake(certificate_of("absent"), "TlsSecretNotFound", tls, "create it"),
         mistake(certificate_of("expired-tls"), "CertificateExpired", tls, "renew"),
-        mistake(
-            certificate_of("other-tls"),
-            "CertificateNameMismatch",
-            tls,
-            "spec.endpoint.host",
-        ),
-        mistake(
-            certificate_of("crossed-tls"),
-            "CertificateKeyMismatch",
-            tls,
-            "key",
-        ),
-        mistake(
-            host("absent.invalid"),
-            "HostNotResolved",
-            "spec.endpoint.host",
-            "DNS",
-        ),
+        mistake(certificate_of("other-tls"), "CertificateNameMismatch", tls, "spec.endpoint.host"),
+        mistake(certificate_of("crossed-tls"), "CertificateKeyMismatch", tls, "key"),
+        mistake(host("absent.invalid"), "HostNotResolved", "spec.endpoint.host", "DNS"),
         mistake(
             host(&format!("telegram.{namespace}.svc.cluster.local")),
             "AddressReserved",
@@ -125,26 +85,15 @@ fn mistakes(namespace: &str) -> Vec<Mistake> {
 /// What the mistakes refer to.
 async fn prepare(scenario: &Scenario) -> anyhow::Result<()> {
     let token = new_token()?;
-    scenario
-        .put_secret("unlabelled", "Opaque", &[("token", &token)], false)
-        .await?;
+    scenario.put_secret("unlabelled", "Opaque", &[("token", &token)], false).await?;
     scenario.put_token("malformed", "hello").await?;
     scenario.put_token("unknown", &token).await?;
     let host = scenario.host(WEBHOOK);
     let good = scenario.authority.issue(&host)?;
-    scenario
-        .put_certificate("expired-tls", &scenario.authority.issue_expired(&host)?)
-        .await?;
-    scenario
-        .put_certificate("other-tls", &Authority::new()?.issue("other.example.com")?)
-        .await?;
+    scenario.put_certificate("expired-tls", &scenario.authority.issue_expired(&host)?).await?;
+    scenario.put_certificate("other-tls", &Authority::new()?.issue("other.example.com")?).await?;
     let other_key = scenario.authority.issue(&host)?.key;
-    scenario
-        .put_certificate(
-            "crossed-tls",
-            &Leaf { key: other_key, ..good },
-        )
-        .await?;
+    scenario.put_certificate("crossed-tls", &Leaf { key: other_key, ..good }).await?;
     ipv6_only_name(scenario).await
 }
 
@@ -154,20 +103,14 @@ async fn ipv6_only_name(scenario: &Scenario) -> anyhow::Result<()> {
         "metadata": {"name": "ipv6-only"},
         "spec": {"clusterIP": "None", "ports": [{"name": "https", "port": 443}]},
     }))?;
-    scenario
-        .api::<Service>()
-        .create(&PostParams::default(), &service)
-        .await?;
+    scenario.api::<Service>().create(&PostParams::default(), &service).await?;
     let slice: EndpointSlice = serde_json::from_value(json!({
         "metadata": {"name": "ipv6-only-1", "labels": {"kubernetes.io/service-name": "ipv6-only"}},
         "addressType": "IPv6",
         "endpoints": [{"addresses": ["2001:db8::7"], "conditions": {"ready": true}}],
         "ports": [{"name": "https", "port": 443}],
     }))?;
-    scenario
-        .api::<EndpointSlice>()
-        .create(&PostParams::default(), &slice)
-        .await?;
+    scenario.api::<EndpointSlice>().create(&PostParams::default(), &slice).await?;
     Ok(())
 }
 
@@ -186,9 +129,7 @@ async fn expect_condition(scenario: &Scenario, webhook: &str, mistake: &Mistake)
         }
     })
     .await?;
-    let Mistake {
-        reason, field, fix, ..
-    } = mistake;
+    let Mistake { reason, field, fix, .. } = mistake;
     let message = &condition.message;
     ensure!(
         message.contains(field) && message.contains(fix),
@@ -213,14 +154,10 @@ fn every_mistake_gets_a_condition_and_none_touches_the_webhook() {
             scenario.replace_spec(WEBHOOK, &good).await?;
         }
         assert_eq!(wrong, Vec::<String>::new());
-        scenario
-            .wait_for_condition(WEBHOOK, "Ready", "True", None)
-            .await?;
+        scenario.wait_for_condition(WEBHOOK, "Ready", "True", None).await?;
 
         // a second resource for the same bot: the older one wins
-        scenario
-            .apply(&TELEGRAM_WEBHOOK.replace("name: support}", "name: second}"))
-            .await?;
+        scenario.apply(&TELEGRAM_WEBHOOK.replace("name: support}", "name: second}")).await?;
         let duplicate = mistake(json!({}), "DuplicateBot", "spec.bot", "delete one of the two");
         expect_condition(&scenario, "second", &duplicate).await?;
 
@@ -231,12 +168,7 @@ fn every_mistake_gets_a_condition_and_none_touches_the_webhook() {
 
         // the token is revoked; Telegram erases the webhook with it, and nothing more is called
         scenario.telegram().set_token(TokenAction::Revoke).await?;
-        let revoked = mistake(
-            json!({}),
-            "TokenRejected",
-            "spec.bot.tokenSecretRef",
-            "@BotFather",
-        );
+        let revoked = mistake(json!({}), "TokenRejected", "spec.bot.tokenSecretRef", "@BotFather");
         expect_condition(&scenario, WEBHOOK, &revoked).await?;
         assert_eq!(scenario.calls("setWebhook").await?.len(), 1);
         Ok(scenario)

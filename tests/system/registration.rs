@@ -59,12 +59,8 @@ fn a_restarted_operator_does_not_register_again() {
 /// Deletes every pod of the operator and waits for the new ones.
 async fn restart_operator(scenario: &Scenario) -> anyhow::Result<()> {
     let pods: Api<Pod> = Api::namespaced(scenario.client.clone(), installation::NAMESPACE);
-    let old: Vec<_> = pods
-        .list(&ListParams::default())
-        .await?
-        .iter()
-        .map(kube::ResourceExt::name_any)
-        .collect();
+    let old: Vec<_> =
+        pods.list(&ListParams::default()).await?.iter().map(kube::ResourceExt::name_any).collect();
     for pod in &old {
         pods.delete(pod, &DeleteParams::default()).await?;
     }
@@ -94,9 +90,7 @@ fn a_refused_call_that_erased_the_webhook_is_healed_within_seconds() {
             after_effect: false,
         };
         scenario.telegram().inject(&fault).await?;
-        scenario
-            .patch_spec(WEBHOOK, json!({"endpoint": {"maxConnections": 7}}))
-            .await?;
+        scenario.patch_spec(WEBHOOK, json!({"endpoint": {"maxConnections": 7}})).await?;
         wait::until("the refused call", PATIENCE, || async {
             Ok((scenario.calls("setWebhook").await?.len() >= 2).then_some(()))
         })
@@ -110,22 +104,14 @@ fn a_refused_call_that_erased_the_webhook_is_healed_within_seconds() {
         .await?;
         assert_eq!((after.url, after.secret_token), (before.url, before.secret_token));
         let reason = Some("RegistrationRefused");
-        let condition = scenario
-            .wait_for_condition(WEBHOOK, "WebhookRegistered", "False", reason)
-            .await?;
+        let condition = scenario.wait_for_condition(WEBHOOK, "WebhookRegistered", "False", reason).await?;
         assert!(
-            condition
-                .message
-                .contains("the one that worked before is in place"),
+            condition.message.contains("the one that worked before is in place"),
             "{}",
             condition.message
         );
-        scenario
-            .patch_spec(WEBHOOK, json!({"endpoint": {"maxConnections": 8}}))
-            .await?;
-        scenario
-            .wait_for_condition(WEBHOOK, "Ready", "True", None)
-            .await?;
+        scenario.patch_spec(WEBHOOK, json!({"endpoint": {"maxConnections": 8}})).await?;
+        scenario.wait_for_condition(WEBHOOK, "Ready", "True", None).await?;
         assert_eq!(scenario.telegram().webhook().await?.max_connections, Some(8));
         Ok(scenario)
     });
@@ -135,20 +121,11 @@ fn a_refused_call_that_erased_the_webhook_is_healed_within_seconds() {
 fn a_suspended_resource_is_left_alone() {
     scenario("suspended", |scenario| async move {
         scenario.start_crm_and_webhook().await?;
-        scenario
-            .patch_spec(
-                WEBHOOK,
-                json!({"suspend": true, "endpoint": {"maxConnections": 7}}),
-            )
-            .await?;
-        scenario
-            .wait_for_condition(WEBHOOK, "Ready", "False", Some("Suspended"))
-            .await?;
+        scenario.patch_spec(WEBHOOK, json!({"suspend": true, "endpoint": {"maxConnections": 7}})).await?;
+        scenario.wait_for_condition(WEBHOOK, "Ready", "False", Some("Suspended")).await?;
         assert_eq!(scenario.calls("setWebhook").await?.len(), 1);
         scenario.patch_spec(WEBHOOK, json!({"suspend": false})).await?;
-        scenario
-            .wait_for_condition(WEBHOOK, "Ready", "True", None)
-            .await?;
+        scenario.wait_for_condition(WEBHOOK, "Ready", "True", None).await?;
         let calls = scenario.calls("setWebhook").await?;
         assert_eq!(calls.len(), 2);
         assert_eq!(calls[1].parameters["max_connections"], "7");

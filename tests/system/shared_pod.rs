@@ -16,9 +16,7 @@ fn one_pod_receives_the_updates_of_two_bots() {
         let token = new_token()?;
         scenario.telegram().add_bot(&token, None).await?;
         scenario.put_token("sales-bot", &token).await?;
-        scenario
-            .put_certificate("sales-tls", &scenario.authority.issue(&scenario.host(second))?)
-            .await?;
+        scenario.put_certificate("sales-tls", &scenario.authority.issue(&scenario.host(second))?).await?;
         let manifest = TELEGRAM_WEBHOOK
             .replace("name: support-bot", "name: sales-bot")
             .replace("name: support}", "name: sales}")
@@ -28,9 +26,7 @@ fn one_pod_receives_the_updates_of_two_bots() {
         scenario.apply(&manifest).await?;
         scenario.apply(CRM).await?;
         for webhook in [WEBHOOK, second] {
-            scenario
-                .wait_for_condition(webhook, "Ready", "True", None)
-                .await?;
+            scenario.wait_for_condition(webhook, "Ready", "True", None).await?;
         }
         let support = scenario.send(20, 4).await?;
         let sales = send(&scenario.telegram().for_bot(bot_id(&token)), 20, 4).await?;

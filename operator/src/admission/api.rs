@@ -53,9 +53,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_without_an_answer_is_given_up() {
-        let error = in_time::<()>(Duration::from_secs(3), std::future::pending())
-            .await
-            .unwrap_err();
+        let error = in_time::<()>(Duration::from_secs(3), std::future::pending()).await.unwrap_err();
         assert_eq!(error.to_string(), "no answer within 3 s");
     }
 }

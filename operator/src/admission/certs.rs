@@ -81,19 +81,12 @@ impl Authority {
         params.not_after = offset(now + CA_LIFETIME)?;
         let pem = params.self_signed(&key)?.pem();
         let current = CaCertificate::parse(pem, CERTIFICATE)?;
-        Ok(Self {
-            key,
-            current,
-            previous: None,
-        })
+        Ok(Self { key, current, previous: None })
     }
 
     /// A new CA that remembers this one's certificate.
     pub fn renewed(&self, now: Timestamp) -> Result<Self, Error> {
-        Ok(Self {
-            previous: Some(self.current.clone()),
-            ..Self::generate(now)?
-        })
+        Ok(Self { previous: Some(self.current.clone()), ..Self::generate(now)? })
     }
 
     /// Reads the CA from the data of its Secret.
@@ -112,11 +105,7 @@ impl Authority {
             Err(Error::Missing(_)) => None,
             pem => Some(CaCertificate::parse(pem?, PREVIOUS_CERTIFICATE)?),
         };
-        Ok(Self {
-            key,
-            current,
-            previous,
-        })
+        Ok(Self { key, current, previous })
     }
 
     /// What the CA's Secret holds.
@@ -126,11 +115,7 @@ impl Authority {
             entry(CERTIFICATE, &self.current.pem),
             entry(PRIVATE_KEY, &self.key.serialize_pem()),
         ]);
-        data.extend(
-            self.previous
-                .as_ref()
-                .map(|previous| entry(PREVIOUS_CERTIFICATE, &previous.pem)),
-        );
+        data.extend(self.previous.as_ref().map(|previous| entry(PREVIOUS_CERTIFICATE, &previous.pem)));
         data
     }
 
@@ -223,12 +208,7 @@ impl CaCertificate {
         let validity = certificate.validity();
         let (not_before, not_after) = (timestamp(validity.not_before)?, timestamp(validity.not_after)?);
         let public_key = certificate.public_key().subject_public_key.data.to_vec();
-        Ok(Self {
-            pem,
-            public_key,
-            not_before,
-            not_after,
-        })
+        Ok(Self { pem, public_key, not_before, not_after })
     }
 }
 
@@ -236,9 +216,7 @@ impl CaCertificate {
 fn ca_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "telegram-webhook-operator admission CA");
+    params.distinguished_name.push(DnType::CommonName, "telegram-webhook-operator admission CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     params

@@ -34,9 +34,7 @@ impl Cluster {
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
         let mut objects = self.objects.lock().unwrap();
         if method == Method::GET {
-            return objects
-                .get(path)
-                .map_or_else(|| (404, json!({})), |object| (200, object.clone()));
+            return objects.get(path).map_or_else(|| (404, json!({})), |object| (200, object.clone()));
         }
         if let Some(code) = self.refused.lock().unwrap().remove(path) {
             return (code, json!({}));
@@ -47,12 +45,8 @@ impl Cluster {
             _ => path.to_owned(),
         };
         let current = objects.get(&path).cloned();
-        let version = |object: &Value| {
-            object["metadata"]["resourceVersion"]
-                .as_str()
-                .unwrap_or("0")
-                .to_owned()
-        };
+        let version =
+            |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap_or("0").to_owned();
         let mut new = match (method, &current) {
             (&Method::POST, Some(_)) => return (409, json!({})),
             (&Method::PUT, Some(current)) if version(current) != version(&body) => return (409, json!({})),
@@ -82,10 +76,7 @@ impl Cluster {
                 "clientConfig": {"service": {"name": "admission", "namespace": "operators"}},
             }],
         });
-        self.objects
-            .lock()
-            .unwrap()
-            .insert(CONFIGURATION.to_owned(), configuration);
+        self.objects.lock().unwrap().insert(CONFIGURATION.to_owned(), configuration);
     }
 
     /// The live bundle, as PEM.
@@ -93,14 +84,7 @@ impl Cluster {
         let configuration: MutatingWebhookConfiguration =
             serde_json::from_value(self.objects.lock().unwrap()[CONFIGURATION].clone()).unwrap();
         let webhook = configuration.webhooks.unwrap().remove(0);
-        String::from_utf8(
-            webhook
-                .client_config
-                .ca_bundle
-                .unwrap_or(ByteString(Vec::new()))
-                .0,
-        )
-        .unwrap()
+        String::from_utf8(webhook.client_config.ca_bundle.unwrap_or(ByteString(Vec::new())).0).unwrap()
     }
 
     /// What was written since the last call.
@@ -130,11 +114,7 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let (code, object) = cluster.answer(&head.method, head.uri.path(), &body);
     let failure = |reason| json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason});
     let object = match code {

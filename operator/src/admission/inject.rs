@@ -53,10 +53,7 @@ pub fn inject(
     check_pod(&spec)?;
     Ok(Injection {
         patch: patch(pod, &spec, &matching, image),
-        webhooks: matching
-            .iter()
-            .map(|webhook| sidecar::name(webhook).to_owned())
-            .collect(),
+        webhooks: matching.iter().map(|webhook| sidecar::name(webhook).to_owned()).collect(),
         warnings: warnings(&spec),
     })
 }
@@ -105,11 +102,7 @@ fn check_pod(spec: &PodSpec) -> Result<(), Denial> {
     if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
         return Err(Denial::Windows);
     }
-    if spec
-        .containers
-        .iter()
-        .any(|container| container.name == SIDECAR_CONTAINER)
-    {
+    if spec.containers.iter().any(|container| container.name == SIDECAR_CONTAINER) {
         return Err(Denial::ContainerName);
     }
     other_containers(spec).try_for_each(check_container)?;
@@ -144,9 +137,8 @@ fn check_container(container: &Container) -> Result<(), Denial> {
 
 fn warnings(spec: &PodSpec) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(seconds) = spec
-        .termination_grace_period_seconds
-        .filter(|&seconds| seconds < MIN_GRACE_PERIOD_SECONDS)
+    if let Some(seconds) =
+        spec.termination_grace_period_seconds.filter(|&seconds| seconds < MIN_GRACE_PERIOD_SECONDS)
     {
         warnings.push(format!(
             "spec.terminationGracePeriodSeconds is {seconds}: with less than {MIN_GRACE_PERIOD_SECONDS} the Telegram \
@@ -235,10 +227,7 @@ fn position(spec: &PodSpec) -> Option<usize> {
 
 fn other_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     let init = spec.init_containers.iter().flatten();
-    spec.containers
-        .iter()
-        .chain(init)
-        .filter(|container| container.name != SIDECAR_CONTAINER)
+    spec.containers.iter().chain(init).filter(|container| container.name != SIDECAR_CONTAINER)
 }
 
 /// The class of the pod without the sidecar: guaranteed if every container's requests equal its limits.
@@ -249,16 +238,10 @@ fn qos(spec: &PodSpec) -> Qos {
         // without a request the limit is taken for one
         let requests = resources.requests.unwrap_or_default();
         ["cpu", "memory"].iter().all(|&name| {
-            limits
-                .get(name)
-                .is_some_and(|limit| requests.get(name).is_none_or(|request| request == limit))
+            limits.get(name).is_some_and(|limit| requests.get(name).is_none_or(|request| request == limit))
         })
     };
-    if other_containers(spec).all(guaranteed) {
-        Qos::Guaranteed
-    } else {
-        Qos::Other
-    }
+    if other_containers(spec).all(guaranteed) { Qos::Guaranteed } else { Qos::Other }
 }
 
 fn add(path: &[&str], value: Value) -> PatchOperation {

@@ -190,10 +190,7 @@ impl Keeper {
         authority: Authority,
     ) -> Result<Authority, Error> {
         let secret = secret(&authority, resource_version);
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = if secret.metadata.resource_version.is_some() {
             in_time(API_TIMEOUT, self.secrets.replace(SECRET, &params, &secret)).await
         } else {
@@ -202,11 +199,7 @@ impl Keeper {
         match written {
             Ok(_) => Ok(authority),
             Err(error) if error.is_conflict() => {
-                let theirs = self
-                    .read()
-                    .await?
-                    .and_then(|secret| secret.data)
-                    .unwrap_or_default();
+                let theirs = self.read().await?.and_then(|secret| secret.data).unwrap_or_default();
                 Ok(Authority::from_data(&theirs)?)
             }
             Err(error) => Err(Error::Secret("write", error)),
@@ -223,17 +216,10 @@ impl Keeper {
         let Some(patch) = ca_bundle_patch(&configuration, bundle) else {
             return Ok(false);
         };
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        in_time(
-            API_TIMEOUT,
-            self.configurations
-                .patch(name, &params, &Patch::Json::<()>(patch)),
-        )
-        .await
-        .map_err(|error| Error::SetCaBundle(name.clone(), error))?;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        in_time(API_TIMEOUT, self.configurations.patch(name, &params, &Patch::Json::<()>(patch)))
+            .await
+            .map_err(|error| Error::SetCaBundle(name.clone(), error))?;
         tracing::info!(configuration = name, "caBundle set");
         Ok(true)
     }
@@ -253,10 +239,7 @@ fn ca_bundle_patch(configuration: &MutatingWebhookConfiguration, bundle: &str) -
                 PointerBuf::from_tokens(head.iter().chain(tail).copied())
             };
             [
-                PatchOperation::Test(TestOperation {
-                    path: path(&["name"]),
-                    value: json!(webhook.name),
-                }),
+                PatchOperation::Test(TestOperation { path: path(&["name"]), value: json!(webhook.name) }),
                 PatchOperation::Add(AddOperation {
                     path: path(&["clientConfig", "caBundle"]),
                     value: json!(bundle),

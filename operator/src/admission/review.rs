@@ -100,11 +100,7 @@ fn opted_in(request: &AdmissionRequest<DynamicObject>) -> Option<&DynamicObject>
 
 /// A pod that a controller makes has no name yet, only the beginning of one.
 fn pod_name(pod: &DynamicObject) -> String {
-    let generated = pod
-        .metadata
-        .generate_name
-        .as_ref()
-        .map(|prefix| format!("{prefix}*"));
+    let generated = pod.metadata.generate_name.as_ref().map(|prefix| format!("{prefix}*"));
     pod.metadata.name.clone().or(generated).unwrap_or_default()
 }
 
@@ -114,34 +110,19 @@ fn allow(
     pod: &str,
     injection: Injection,
 ) -> AdmissionResponse {
-    let Injection {
-        patch,
-        webhooks,
-        warnings,
-    } = injection;
-    tracing::info!(
-        namespace,
-        pod,
-        ?webhooks,
-        operations = patch.len(),
-        "sidecar injected"
-    );
+    let Injection { patch, webhooks, warnings } = injection;
+    tracing::info!(namespace, pod, ?webhooks, operations = patch.len(), "sidecar injected");
     response.warnings = (!warnings.is_empty()).then_some(warnings);
     if patch.is_empty() {
         return response;
     }
     let refused = response.clone();
-    response
-        .with_patch(patch)
-        .unwrap_or_else(|error| refused.deny(error))
+    response.with_patch(patch).unwrap_or_else(|error| refused.deny(error))
 }
 
 fn deny(response: AdmissionResponse, namespace: &str, pod: &str, denial: &Denial) -> AdmissionResponse {
     tracing::warn!(namespace, pod, %denial, "pod denied");
-    refuse(
-        response,
-        Status::failure(&denial.to_string(), "Forbidden").with_code(403),
-    )
+    refuse(response, Status::failure(&denial.to_string(), "Forbidden").with_code(403))
 }
 
 /// Not knowing is no reason to let an unprotected pod in. The API server passes the hint on as Retry-After.

@@ -55,12 +55,8 @@ pub async fn serve<L: LookUp>(
         };
         match accepted {
             Ok((stream, permit)) => {
-                let connection = serve_connection(
-                    stream,
-                    acceptor.clone(),
-                    Arc::clone(&reviewer),
-                    graceful.watcher(),
-                );
+                let connection =
+                    serve_connection(stream, acceptor.clone(), Arc::clone(&reviewer), graceful.watcher());
                 tokio::spawn(async move {
                     connection.await;
                     drop(permit);
@@ -120,9 +116,7 @@ async fn handle<L: LookUp>(reviewer: &Reviewer<L>, request: Request<Incoming>) -
     }
     if request.method() != Method::POST {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use POST");
-        response
-            .headers_mut()
-            .insert(header::ALLOW, http::HeaderValue::from_static("POST"));
+        response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("POST"));
         return response;
     }
     match timeout(REQUEST_TIMEOUT, answer(reviewer, request.into_body())).await {

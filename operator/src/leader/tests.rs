@@ -18,10 +18,7 @@ struct FakeState {
 }
 
 fn refused(code: u16) -> kubernetes::Error {
-    kubernetes::Error::Refused {
-        code,
-        reason: "Conflict".into(),
-    }
+    kubernetes::Error::Refused { code, reason: "Conflict".into() }
 }
 
 impl FakeStore {
@@ -34,10 +31,7 @@ impl FakeStore {
         if state.down {
             return Err(kubernetes::Error::Unreachable);
         }
-        let current = state
-            .lease
-            .as_ref()
-            .and_then(|lease| lease.metadata.resource_version.clone());
+        let current = state.lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
         if lease.metadata.resource_version != current {
             return Err(refused(409));
         }
@@ -90,9 +84,7 @@ fn candidate(store: &FakeStore, identity: &str) -> Elector<FakeStore> {
 
 /// Whether `elector` gets the lease within `seconds`.
 async fn acquires_within(elector: &mut Elector<FakeStore>, seconds: u64) -> bool {
-    timeout(Duration::from_secs(seconds), elector.acquire())
-        .await
-        .is_ok()
+    timeout(Duration::from_secs(seconds), elector.acquire()).await.is_ok()
 }
 
 /// What `elector` says if it stops to hold the lease within `seconds`.
@@ -103,33 +95,20 @@ async fn loses_within(elector: &mut Elector<FakeStore>, seconds: u64) -> Option<
 #[tokio::test(start_paused = true)]
 async fn of_two_candidates_that_see_an_expired_lease_at_once_one_wins() {
     let store = FakeStore::default();
-    let (mut a, mut b, mut dead) = (
-        candidate(&store, "a"),
-        candidate(&store, "b"),
-        candidate(&store, "dead"),
-    );
+    let (mut a, mut b, mut dead) =
+        (candidate(&store, "a"), candidate(&store, "b"), candidate(&store, "dead"));
     dead.acquire().await;
     // both have watched it long enough to know that it has run out
-    assert_eq!(
-        (a.attempt().await, b.attempt().await),
-        (Attempt::HeldByAnother, Attempt::HeldByAnother)
-    );
+    assert_eq!((a.attempt().await, b.attempt().await), (Attempt::HeldByAnother, Attempt::HeldByAnother));
     sleep(LEASE_DURATION + Duration::from_secs(1)).await;
     store.state().readers_before_write = 2;
     let attempts = tokio::join!(a.attempt(), b.attempt());
     assert!(
-        matches!(
-            attempts,
-            (Attempt::Holding, Attempt::Failed) | (Attempt::Failed, Attempt::Holding)
-        ),
+        matches!(attempts, (Attempt::Holding, Attempt::Failed) | (Attempt::Failed, Attempt::Holding)),
         "{attempts:?}"
     );
     // and the loser sees a winner
-    let loser = if attempts.0 == Attempt::Holding {
-        &mut b
-    } else {
-        &mut a
-    };
+    let loser = if attempts.0 == Attempt::Holding { &mut b } else { &mut a };
     assert_eq!(loser.attempt().await, Attempt::HeldByAnother);
 }
 
@@ -168,11 +147,7 @@ async fn a_leader_that_is_cut_off_stops_before_anybody_else_may_start() {
     let since = Instant::now();
     store.set_down(true);
     assert_eq!(loses_within(&mut leader, 60).await, Some(Lost));
-    assert!(
-        since.elapsed() <= RENEW_DEADLINE + RETRY_PERIOD,
-        "{:?}",
-        since.elapsed()
-    );
+    assert!(since.elapsed() <= RENEW_DEADLINE + RETRY_PERIOD, "{:?}", since.elapsed());
     assert!(since.elapsed() < LEASE_DURATION);
 }
 

@@ -47,20 +47,11 @@ pub struct SecretLedger<'a> {
 /// Writes the children that differ.
 pub async fn apply(client: &Client, prepared: Prepared, found: &Found) -> Result<Applied, Error> {
     // no `..`: a new child must not be forgotten here
-    let Prepared {
-        secret,
-        service,
-        digest,
-        wanted,
-    } = prepared;
+    let Prepared { secret, service, digest, wanted } = prepared;
     // the Secret first: the pods that the Service leads to need it
     let secret = apply_secret(client, secret, found.child_secret.as_ref()).await?;
     apply_service(client, &service, found.child_service.as_ref()).await?;
-    Ok(Applied {
-        secret,
-        digest,
-        wanted,
-    })
+    Ok(Applied { secret, digest, wanted })
 }
 
 /// A slot must never be replaced unseen: the first write fails if somebody else was faster, each later one if the Secret
@@ -68,19 +59,13 @@ pub async fn apply(client: &Client, prepared: Prepared, found: &Found) -> Result
 async fn apply_secret(client: &Client, mut wanted: Secret, live: Option<&Secret>) -> Result<Secret, Error> {
     let secrets = Api::<Secret>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
     let Some(live) = live else {
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         return within(secrets.create(&params, &wanted)).await;
     };
     if live.data == wanted.data && contains(&json(live), &json(&wanted)) {
         return Ok(live.clone());
     }
-    wanted
-        .metadata
-        .resource_version
-        .clone_from(&live.metadata.resource_version);
+    wanted.metadata.resource_version.clone_from(&live.metadata.resource_version);
     within(secrets.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(&wanted))).await
 }
 
@@ -107,12 +92,7 @@ pub async fn patch_status(
         "kind": TelegramWebhook::kind(&()),
         "status": status,
     });
-    within(api.patch_status(
-        &webhook.name_any(),
-        &force(STATUS_FIELD_MANAGER),
-        &Patch::Apply(patch),
-    ))
-    .await?;
+    within(api.patch_status(&webhook.name_any(), &force(STATUS_FIELD_MANAGER), &Patch::Apply(patch))).await?;
     Ok(())
 }
 
@@ -164,15 +144,11 @@ fn json<T: serde::Serialize>(object: &T) -> Value {
 /// Whether `live` has everything of `wanted`; the API server may have added to it.
 fn contains(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(key, wanted)| live.get(key).is_some_and(|live| contains(live, wanted))),
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| live.get(key).is_some_and(|live| contains(live, wanted)))
+        }
         (Value::Array(live), Value::Array(wanted)) => {
-            live.len() == wanted.len()
-                && live
-                    .iter()
-                    .zip(wanted)
-                    .all(|(live, wanted)| contains(live, wanted))
+            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| contains(live, wanted))
         }
         (live, wanted) => live == wanted,
     }

@@ -36,10 +36,7 @@ pub struct Prepared {
 
 /// Builds. `material` is used only if a slot has to be minted.
 pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
-    let served = webhook
-        .stored
-        .as_ref()
-        .map(|stored| stored.config.slots.as_slice());
+    let served = webhook.stored.as_ref().map(|stored| stored.config.slots.as_slice());
     let slots = slots(
         served.unwrap_or_default(),
         webhook.registered.as_ref().map(|registered| registered.slot),
@@ -57,12 +54,7 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
     }
     .to_bytes();
     let digest = digest(&config);
-    Prepared {
-        secret: secret(webhook, config),
-        service: service(webhook),
-        digest,
-        wanted,
-    }
+    Prepared { secret: secret(webhook, config), service: service(webhook), digest, wanted }
 }
 
 /// The complete set of parameters for the current slot.
@@ -72,11 +64,7 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
         .first()
         .map(|slot| (slot.id, slot.path.as_str(), slot.secret_token.as_str()))
         .unwrap_or_default();
-    let port = if webhook.port == HTTPS {
-        String::new()
-    } else {
-        format!(":{}", webhook.port)
-    };
+    let port = if webhook.port == HTTPS { String::new() } else { format!(":{}", webhook.port) };
     Accepted {
         api_server: webhook.bot.server.clone(),
         bot_id: webhook.bot.token.bot_id(),
@@ -137,10 +125,7 @@ fn metadata(webhook: &ValidatedWebhook) -> ObjectMeta {
         name: Some(child_name(&webhook.name)),
         namespace: Some(webhook.namespace.clone()),
         labels: Some(BTreeMap::from([
-            (
-                "app.kubernetes.io/managed-by".to_owned(),
-                FIELD_MANAGER.to_owned(),
-            ),
+            ("app.kubernetes.io/managed-by".to_owned(), FIELD_MANAGER.to_owned()),
             ("app.kubernetes.io/name".to_owned(), SIDECAR_CONTAINER.to_owned()),
             (WEBHOOK_LABEL.to_owned(), webhook.name.clone()),
         ])),

@@ -71,12 +71,9 @@ async fn attempt(context: &Context, webhook: &TelegramWebhook) -> Result<Farewel
     }
     let namespace = webhook.namespace().unwrap_or_default();
     let secrets = Api::<Secret>::namespaced(context.client.clone(), &namespace);
-    let child = within(secrets.get_opt(&child_name(&webhook.name_any())))
-        .await
-        .map_err(Error::Read)?;
-    let token_secret = within(secrets.get_opt(&webhook.spec.bot.token_secret_ref.name))
-        .await
-        .map_err(Error::Read)?;
+    let child = within(secrets.get_opt(&child_name(&webhook.name_any()))).await.map_err(Error::Read)?;
+    let token_secret =
+        within(secrets.get_opt(&webhook.spec.bot.token_secret_ref.name)).await.map_err(Error::Read)?;
     let Some(stored) = child.as_ref().and_then(|secret| Stored::read(secret).ok()) else {
         return Ok(Farewell::Left("the Secret that proves it ours is gone"));
     };
@@ -87,10 +84,7 @@ async fn attempt(context: &Context, webhook: &TelegramWebhook) -> Result<Farewel
     if !context.settings.allows(server) {
         return Ok(Farewell::Left("its Bot API server is not allowed"));
     }
-    let bot = Bot {
-        server: server.to_owned(),
-        token,
-    };
+    let bot = Bot { server: server.to_owned(), token };
     remove(context.bots.as_ref(), &bot, &stored).await
 }
 
@@ -119,10 +113,7 @@ async fn remove(api: &dyn BotApi, bot: &Bot, stored: &Stored) -> Result<Farewell
 
 /// Host and path are those of a slot, or the whole is what Telegram accepted from us. The path is random: nobody else has it.
 fn is_ours(live: &str, stored: &Stored) -> bool {
-    let accepted = stored
-        .accepted
-        .as_ref()
-        .is_some_and(|accepted| accepted.parameters.url == live);
+    let accepted = stored.accepted.as_ref().is_some_and(|accepted| accepted.parameters.url == live);
     let slot = Url::parse(live).is_ok_and(|url| {
         url.host_str() == Some(stored.config.host.as_str())
             && stored.config.slots.iter().any(|slot| slot.path == url.path())

@@ -75,10 +75,7 @@ fn secrets_delivered(ready: usize, current: usize, report: &mut Report) -> Resul
         return Ok(());
     }
     let (reason, message) = if ready == 0 {
-        (
-            Reason::PodsNotReady,
-            "no ready sidecar is there to load the current secret and path",
-        )
+        (Reason::PodsNotReady, "no ready sidecar is there to load the current secret and path")
     } else {
         (
             Reason::SecretsNotLoaded,
@@ -98,20 +95,13 @@ mod tests {
     use super::*;
 
     fn pod(ready: bool, sidecar: bool, digest: Option<&str>) -> PodSeen {
-        PodSeen {
-            ready,
-            sidecar,
-            digest: digest.map(str::to_owned),
-        }
+        PodSeen { ready, sidecar, digest: digest.map(str::to_owned) }
     }
 
     fn reasons(pods: &[PodSeen]) -> (Delivery, Vec<(ConditionType, Reason)>) {
         let mut report = Report::default();
         let delivery = assess(pods, "new", &mut report);
-        (
-            delivery,
-            report.findings.iter().map(|f| (f.type_, f.reason)).collect(),
-        )
+        (delivery, report.findings.iter().map(|f| (f.type_, f.reason)).collect())
     }
 
     #[test]

@@ -144,17 +144,11 @@ async fn bot_id(
         .as_ref()
         .and_then(|secret| secret.data.as_ref()?.get(&reference.key))
         .and_then(|value| BotToken::parse(str::from_utf8(&value.0).ok()?.trim_end()).ok());
-    let registered = other
-        .status
-        .as_ref()
-        .and_then(|status| status.registration.as_ref());
-    let bot_id = token
-        .map(|token| token.bot_id())
-        .or_else(|| registered.map(|registration| registration.bot_id));
+    let registered = other.status.as_ref().and_then(|status| status.registration.as_ref());
+    let bot_id =
+        token.map(|token| token.bot_id()).or_else(|| registered.map(|registration| registration.bot_id));
     if let Some(bot_id) = bot_id {
-        context
-            .memory
-            .update(&uid, |memory| memory.bot = Some((server.to_owned(), bot_id)));
+        context.memory.update(&uid, |memory| memory.bot = Some((server.to_owned(), bot_id)));
     }
     Ok(bot_id)
 }
@@ -245,19 +239,12 @@ async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
         },
         _ => None,
     };
-    PodSeen {
-        ready,
-        sidecar,
-        digest,
-    }
+    PodSeen { ready, sidecar, digest }
 }
 
 fn has_sidecar(pod: &Pod) -> bool {
     pod.spec.as_ref().is_some_and(|spec| {
-        spec.init_containers
-            .iter()
-            .flatten()
-            .any(|container| container.name == SIDECAR_CONTAINER)
+        spec.init_containers.iter().flatten().any(|container| container.name == SIDECAR_CONTAINER)
     })
 }
 
@@ -273,9 +260,5 @@ async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<String> 
         return None;
     }
     let config: LoadedConfig = serde_json::from_slice(&body).ok()?;
-    config
-        .webhooks
-        .into_iter()
-        .find(|loaded| loaded.webhook == webhook)
-        .map(|loaded| loaded.digest)
+    config.webhooks.into_iter().find(|loaded| loaded.webhook == webhook).map(|loaded| loaded.digest)
 }

@@ -33,11 +33,7 @@ pub fn next(context: &Context, uid: &str, progress: Progress) -> Action {
                 memory.failures = memory.failures.saturating_add(1);
                 memory.failures
             });
-            let pause = if polls <= QUICK_POLLS {
-                ACKNOWLEDGEMENT_POLL
-            } else {
-                context.resync / 4
-            };
+            let pause = if polls <= QUICK_POLLS { ACKNOWLEDGEMENT_POLL } else { context.resync / 4 };
             Action::requeue(jittered(pause))
         }
         // pods are watched, Secrets aren't
@@ -97,9 +93,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_from_a_second_to_five_minutes() {
-        let seconds: Vec<_> = [1, 2, 3, 9, 10, 40, u32::MAX]
-            .map(|failures| backoff(failures).as_secs())
-            .into();
+        let seconds: Vec<_> =
+            [1, 2, 3, 9, 10, 40, u32::MAX].map(|failures| backoff(failures).as_secs()).into();
         assert_eq!(seconds, [1, 2, 4, 256, 300, 300, 300]);
     }
 
@@ -107,10 +102,7 @@ mod tests {
     fn jitter_only_adds_and_at_most_a_tenth() {
         for _ in 0..100 {
             let pause = jittered(Duration::from_mins(1));
-            assert!(
-                (Duration::from_mins(1)..=Duration::from_secs(66)).contains(&pause),
-                "{pause:?}"
-            );
+            assert!((Duration::from_mins(1)..=Duration::from_secs(66)).contains(&pause), "{pause:?}");
         }
     }
 }

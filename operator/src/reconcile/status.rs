@@ -159,12 +159,7 @@ impl Report {
 
     fn note(&mut self, type_: ConditionType, fine: bool, reason: Reason, message: String) {
         self.findings.retain(|finding| finding.type_ != type_);
-        self.findings.push(Finding {
-            type_,
-            fine,
-            reason,
-            message,
-        });
+        self.findings.push(Finding { type_, fine, reason, message });
     }
 }
 
@@ -176,12 +171,7 @@ pub fn compute(
     ending: &Ending,
     now: Timestamp,
 ) -> TelegramWebhookStatus {
-    let mut conditions = Builder {
-        old: &old.conditions,
-        new: Vec::new(),
-        generation,
-        now,
-    };
+    let mut conditions = Builder { old: &old.conditions, new: Vec::new(), generation, now };
     summary(&mut conditions, ending);
     for type_ in CONCERNS {
         match report.findings.iter().find(|finding| finding.type_ == type_) {
@@ -256,10 +246,8 @@ impl Builder<'_> {
 
     fn set(&mut self, type_: ConditionType, status: &str, reason: Reason, message: &str) {
         // the time is that of the last change of the status, not of the reason
-        let since = self
-            .former(type_)
-            .filter(|old| old.status == status)
-            .map(|old| old.last_transition_time.clone());
+        let since =
+            self.former(type_).filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
         self.new.push(Condition {
             type_: type_.to_string(),
             status: status.to_owned(),

@@ -105,11 +105,7 @@ impl Material {
     }
 
     fn slot(self, id: i64, prefix: &str) -> Slot {
-        Slot {
-            id,
-            path: format!("{prefix}/{}", self.segment),
-            secret_token: self.secret_token,
-        }
+        Slot { id, path: format!("{prefix}/{}", self.segment), secret_token: self.secret_token }
     }
 }
 
@@ -124,36 +120,22 @@ pub fn slots(stored: &[Slot], registered: Option<i64>, prefix: &str, material: M
     if is_under(&current.path, prefix) {
         return stored.to_vec();
     }
-    let newest = stored
-        .iter()
-        .map(|slot| slot.id)
-        .max()
-        .into_iter()
-        .chain(registered)
-        .max();
-    let told = stored
-        .iter()
-        .find(|slot| Some(slot.id) == registered)
-        .unwrap_or(current);
+    let newest = stored.iter().map(|slot| slot.id).max().into_iter().chain(registered).max();
+    let told = stored.iter().find(|slot| Some(slot.id) == registered).unwrap_or(current);
     vec![material.slot(newest.unwrap_or(0) + 1, prefix), told.clone()]
 }
 
 fn is_under(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .is_some_and(|segment| {
-            segment.len() == 2 * SEGMENT_BYTES && segment.bytes().all(|b| b.is_ascii_hexdigit())
-        })
+    path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).is_some_and(|segment| {
+        segment.len() == 2 * SEGMENT_BYTES && segment.bytes().all(|b| b.is_ascii_hexdigit())
+    })
 }
 
 /// Writes one key of our Secret.
 pub fn put(secret: &mut Secret, key: &str, value: &impl Serialize) {
     // serialising plain structs of strings and numbers to memory has no way to fail
     let bytes = serde_json::to_vec(value).unwrap_or_default();
-    secret
-        .data
-        .get_or_insert_default()
-        .insert(key.to_owned(), ByteString(bytes));
+    secret.data.get_or_insert_default().insert(key.to_owned(), ByteString(bytes));
 }
 
 fn read_json<T: DeserializeOwned>(secret: &Secret, key: &'static str) -> Result<Option<T>, Unreadable> {
@@ -169,10 +151,7 @@ fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
 }
 
 fn unreadable(key: &'static str, problem: &str) -> Unreadable {
-    Unreadable {
-        key,
-        problem: problem.to_owned(),
-    }
+    Unreadable { key, problem: problem.to_owned() }
 }
 
 #[cfg(test)]
@@ -190,10 +169,7 @@ mod tests {
     #[test]
     fn a_slot_is_as_long_as_promised_and_never_the_same_twice() {
         let (a, b) = (minted(1, "/telegram"), minted(1, "/telegram"));
-        assert_eq!(
-            (a.path.len(), a.secret_token.len()),
-            ("/telegram/".len() + 32, 43)
-        );
+        assert_eq!((a.path.len(), a.secret_token.len()), ("/telegram/".len() + 32, 43));
         assert!(a.path != b.path && a.secret_token != b.secret_token);
     }
 

@@ -107,10 +107,7 @@ fn condition(
     type_: ConditionType,
 ) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
     let type_ = type_.to_string();
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == type_)
+    status.conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 #[cfg(test)]
@@ -129,16 +126,9 @@ mod tests {
         let result = Err(Error::Register(register::Error::TokenRejected));
         let ending = ending(&result, &mut Report::default());
         let first = status_of(&TelegramWebhookStatus::default(), &ending);
-        let notices_of = |old: &_, new: &_| {
-            notices(old, new, &result)
-                .into_iter()
-                .map(|n| n.reason)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            notices_of(&TelegramWebhookStatus::default(), &first),
-            ["TokenRejected"]
-        );
+        let notices_of =
+            |old: &_, new: &_| notices(old, new, &result).into_iter().map(|n| n.reason).collect::<Vec<_>>();
+        assert_eq!(notices_of(&TelegramWebhookStatus::default(), &first), ["TokenRejected"]);
         assert!(notices_of(&first, &status_of(&first, &ending)).is_empty());
     }
 
@@ -147,18 +137,13 @@ mod tests {
         let mut report = Report::default();
         report.bad(ConditionType::SidecarsReady, Reason::SidecarMissing, "m");
         let result = Ok(Progress::Done(Outcome::Kept));
-        assert_eq!(
-            ending(&result, &mut report),
-            Ending::Waiting(Reason::SidecarMissing, "m".into())
-        );
+        assert_eq!(ending(&result, &mut report), Ending::Waiting(Reason::SidecarMissing, "m".into()));
         assert_eq!(ending(&result, &mut Report::default()), Ending::Ready);
     }
 
     #[test]
     fn telegrams_silence_does_not_stall() {
-        let result = Err(Error::Register(register::Error::Api(
-            crate::telegram::ApiError::Timeout,
-        )));
+        let result = Err(Error::Register(register::Error::Api(crate::telegram::ApiError::Timeout)));
         assert!(matches!(
             ending(&result, &mut Report::default()),
             Ending::Interrupted(Reason::BotApiUnavailable, _)

@@ -38,10 +38,7 @@ impl World {
     async fn with(changes: &[(&str, &str)]) -> Self {
         fixtures::install_crypto();
         let cluster = FakeCluster::start().await;
-        let address = (
-            "host: hooks.example.com",
-            "host: hooks.example.com\n    ipAddress: 93.184.215.14",
-        );
+        let address = ("host: hooks.example.com", "host: hooks.example.com\n    ipAddress: 93.184.215.14");
         cluster.put(WEBHOOK, &fixtures::webhook_with(&[&[address], changes].concat()));
         cluster.put(TOKEN_SECRET, &fixtures::token_secret(fixtures::TOKEN));
         let now = Timestamp::now().as_second();
@@ -49,12 +46,7 @@ impl World {
         cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
         let telegram = Arc::new(FakeTelegram::default());
         let context = context(&cluster, &telegram, &[]);
-        Self {
-            cluster,
-            telegram,
-            context,
-            others: Vec::new(),
-        }
+        Self { cluster, telegram, context, others: Vec::new() }
     }
 
     fn add_pod(&self) {
@@ -154,10 +146,7 @@ async fn without_pods_the_children_are_made_and_telegram_is_told_nothing() {
     assert_eq!(world.finalizers(), [FINALIZER]);
     world.pass().await.unwrap();
     assert!(world.cluster.get(CHILD_SECRET).is_some() && world.cluster.get(CHILD_SERVICE).is_some());
-    assert_eq!(
-        world.condition("SidecarsReady"),
-        condition("False", "NoPodsSelected")
-    );
+    assert_eq!(world.condition("SidecarsReady"), condition("False", "NoPodsSelected"));
     assert_eq!(world.condition("Ready"), condition("False", "NoPodsSelected"));
     assert_eq!(world.condition("TokenValid"), condition("True", "TokenAccepted"));
     assert_eq!(world.telegram.calls(), ["getMe"]);
@@ -169,27 +158,18 @@ async fn telegram_is_told_once_the_sidecar_has_the_secrets() {
     world.add_pod();
     world.pass().await.unwrap();
     world.pass().await.unwrap();
-    assert_eq!(
-        world.condition("SecretsDelivered"),
-        condition("False", "SecretsNotLoaded")
-    );
+    assert_eq!(world.condition("SecretsDelivered"), condition("False", "SecretsNotLoaded"));
     assert_eq!(world.telegram.calls(), ["getMe"]);
     world.deliver();
     world.pass().await.unwrap();
     assert_eq!(world.condition("Ready"), condition("True", "Registered"));
-    assert_eq!(
-        world.condition("WebhookRegistered"),
-        condition("True", "WebhookSet")
-    );
+    assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
     assert_eq!(world.condition("Reconciling"), condition("", ""));
     let status = world.webhook().status.unwrap();
     assert_eq!(status.observed_generation, 1);
     let registration = status.registration.unwrap();
     assert_eq!((registration.bot_id, registration.slot), (123_456, 1));
-    assert_eq!(
-        world.stored().accepted.unwrap().parameters.url,
-        world.telegram.url()
-    );
+    assert_eq!(world.stored().accepted.unwrap().parameters.url, world.telegram.url());
 }
 
 #[tokio::test]
@@ -202,10 +182,7 @@ async fn five_restarts_write_nothing_and_set_nothing() {
         world.restart();
         world.pass().await.unwrap();
         world.pass().await.unwrap();
-        assert_eq!(
-            world.telegram.calls(),
-            ["getMe", "getWebhookInfo", "getWebhookInfo"]
-        );
+        assert_eq!(world.telegram.calls(), ["getMe", "getWebhookInfo", "getWebhookInfo"]);
     }
     assert!(world.cluster.writes().is_empty());
 }
@@ -248,14 +225,8 @@ async fn a_mistake_is_told_and_the_working_webhook_is_not_touched() {
     world.cluster.put(TLS_SECRET, &fixtures::tls_secret(&expired));
     assert!(matches!(world.pass().await, Err(Error::Validate(_))));
     assert_eq!(world.condition("Ready"), condition("False", "CertificateExpired"));
-    assert_eq!(
-        world.condition("Stalled"),
-        condition("True", "CertificateExpired")
-    );
-    assert_eq!(
-        world.condition("WebhookRegistered"),
-        condition("True", "WebhookSet")
-    );
+    assert_eq!(world.condition("Stalled"), condition("True", "CertificateExpired"));
+    assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
     assert!(world.telegram.calls().is_empty());
     assert_eq!(world.telegram.url(), url);
 }
@@ -277,10 +248,7 @@ async fn a_rejected_token_changes_nothing_and_is_told() {
     assert_eq!(world.telegram.calls(), ["getMe"]);
     let writes = world.cluster.writes();
     assert_eq!(writes.iter().filter(|write| write.contains("/status")).count(), 1);
-    assert!(
-        !writes.iter().any(|write| write.contains("/secrets")),
-        "{writes:?}"
-    );
+    assert!(!writes.iter().any(|write| write.contains("/secrets")), "{writes:?}");
 }
 
 #[tokio::test]
@@ -290,10 +258,7 @@ async fn a_silent_telegram_keeps_no_children_from_being_made() {
     world.pass().await.unwrap();
     assert!(matches!(world.pass().await, Err(Error::Register(_))));
     assert!(world.cluster.get(CHILD_SECRET).is_some());
-    assert_eq!(
-        world.condition("Reconciling"),
-        condition("True", "BotApiUnavailable")
-    );
+    assert_eq!(world.condition("Reconciling"), condition("True", "BotApiUnavailable"));
 }
 
 #[tokio::test]
@@ -307,10 +272,7 @@ async fn what_telegram_refused_is_not_tried_again_after_a_restart() {
     webhook.spec.endpoint.max_connections = 7;
     world.cluster.put(WEBHOOK, &webhook);
     assert!(matches!(world.pass().await, Err(Error::Register(_))));
-    assert_eq!(
-        world.condition("Stalled"),
-        condition("True", "RegistrationRefused")
-    );
+    assert_eq!(world.condition("Stalled"), condition("True", "RegistrationRefused"));
     assert_eq!(world.telegram.url(), url);
     assert!(world.cluster.public_text().contains("RegistrationFailed"));
     world.telegram.calls();

@@ -81,9 +81,7 @@ impl Settings {
     /// Whether this is a self-hosted server that the operator was told of.
     pub fn is_local(&self, server: &str) -> bool {
         let server = normal_server(server);
-        self.local_api_servers
-            .iter()
-            .any(|local| normal_server(local) == server)
+        self.local_api_servers.iter().any(|local| normal_server(local) == server)
     }
 
     /// Whether a token may be sent to this server.
@@ -102,11 +100,7 @@ pub fn normal_server(server: &str) -> &str {
 impl ValidatedWebhook {
     /// Whether Telegram may be told.
     pub fn check_obstacles(&self) -> Result<(), Invalid> {
-        if self.obstacles.is_empty() {
-            Ok(())
-        } else {
-            Err(Invalid(self.obstacles.clone()))
-        }
+        if self.obstacles.is_empty() { Ok(()) } else { Err(Invalid(self.obstacles.clone())) }
     }
 }
 
@@ -115,9 +109,7 @@ impl ValidatedWebhook {
 impl Invalid {
     /// Name of the first mistake, in the order of the checks.
     pub fn reason(&self) -> Reason {
-        self.0
-            .first()
-            .map_or(Reason::InternalError, |mistake| mistake.reason)
+        self.0.first().map_or(Reason::InternalError, |mistake| mistake.reason)
     }
 }
 
@@ -137,26 +129,15 @@ impl std::error::Error for Invalid {}
 
 impl Mistake {
     fn lasting(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-            concern: None,
-            passing: false,
-        }
+        Self { reason, message: message.into(), concern: None, passing: false }
     }
 
     fn passing(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            passing: true,
-            ..Self::lasting(reason, message)
-        }
+        Self { passing: true, ..Self::lasting(reason, message) }
     }
 
     fn about(self, concern: ConditionType) -> Self {
-        Self {
-            concern: Some(concern),
-            ..self
-        }
+        Self { concern: Some(concern), ..self }
     }
 }
 
@@ -197,15 +178,9 @@ pub fn validate(
     ));
 
     // each of these is `None` only together with a mistake
-    let (Some(server), Some(token), Some(port), Some(ip_address), Some(owner), Some(stored), []) = (
-        server,
-        token,
-        port,
-        ip_address,
-        owner,
-        stored,
-        mistakes.0.as_slice(),
-    ) else {
+    let (Some(server), Some(token), Some(port), Some(ip_address), Some(owner), Some(stored), []) =
+        (server, token, port, ip_address, owner, stored, mistakes.0.as_slice())
+    else {
         mistakes.0.append(&mut obstacles.0);
         return Err(Invalid(mistakes.0));
     };
@@ -215,20 +190,14 @@ pub fn validate(
         owner,
         bot: Bot { server, token },
         selector: spec.workload.selector.match_labels.clone(),
-        upstream: Upstream {
-            port: spec.workload.upstream.port,
-            path: spec.workload.upstream.path.clone(),
-        },
+        upstream: Upstream { port: spec.workload.upstream.port, path: spec.workload.upstream.path.clone() },
         host: public.host.clone(),
         port,
         ip_address,
         max_connections: public.max_connections.clamp(1, 100),
         path_prefix: public.path_prefix.clone(),
         stored,
-        registered: webhook
-            .status
-            .as_ref()
-            .and_then(|status| status.registration.clone()),
+        registered: webhook.status.as_ref().and_then(|status| status.registration.clone()),
         obstacles: obstacles.0,
     })
 }
@@ -282,7 +251,9 @@ pub fn token(webhook: &TelegramWebhook, secret: Option<&Secret>) -> Result<BotTo
     let value = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
         lasting(
             Reason::TokenKeyNotFound,
-            format!("spec.bot.tokenSecretRef.key: Secret {name} has no key {key}; add it, or name the right key"),
+            format!(
+                "spec.bot.tokenSecretRef.key: Secret {name} has no key {key}; add it, or name the right key"
+            ),
         )
     })?;
     let malformed = || {
@@ -315,10 +286,7 @@ fn sole_owner(found: &Found, bot_id: i64) -> Result<(), Mistake> {
 fn owner(webhook: &TelegramWebhook) -> Result<OwnerReference, Mistake> {
     webhook.controller_owner_ref(&()).ok_or_else(|| {
         // the API server gives each object a name and a uid
-        Mistake::lasting(
-            Reason::InternalError,
-            "metadata: the resource has no name or no uid",
-        )
+        Mistake::lasting(Reason::InternalError, "metadata: the resource has no name or no uid")
     })
 }
 
@@ -327,19 +295,9 @@ fn children_are_ours(webhook: &TelegramWebhook, found: &Found) -> Result<(), Mis
     let child = child_name(&webhook.name_any());
     let uid = webhook.uid();
     let is_ours = |owners: &[OwnerReference]| owners.iter().any(|owner| Some(&owner.uid) == uid.as_ref());
-    let secret = found
-        .child_secret
-        .as_ref()
-        .map(|secret| ("Secret", secret.owner_references()));
-    let service = found
-        .child_service
-        .as_ref()
-        .map(|service| ("Service", service.owner_references()));
-    match [secret, service]
-        .into_iter()
-        .flatten()
-        .find(|(_, owners)| !is_ours(owners))
-    {
+    let secret = found.child_secret.as_ref().map(|secret| ("Secret", secret.owner_references()));
+    let service = found.child_service.as_ref().map(|service| ("Service", service.owner_references()));
+    match [secret, service].into_iter().flatten().find(|(_, owners)| !is_ours(owners)) {
         None => Ok(()),
         Some((kind, _)) => Err(Mistake::passing(
             Reason::ChildNotOurs,

@@ -85,11 +85,7 @@ impl HttpBotApi {
             // the URL holds the token: it goes to the server that was named and to no other
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self {
-            http,
-            metrics,
-            paces: std::sync::Mutex::default(),
-        })
+        Ok(Self { http, metrics, paces: std::sync::Mutex::default() })
     }
 
     async fn call<T: DeserializeOwned>(
@@ -113,21 +109,11 @@ impl HttpBotApi {
         secrets: &[&str],
     ) -> Result<T, ApiError> {
         let url = format!("{}/bot{}/{}", bot.server, bot.token.expose(), method.name());
-        let response = self
-            .http
-            .post(url)
-            .json(parameters)
-            .send()
-            .await
-            .map_err(|e| transport(&e))?;
+        let response = self.http.post(url).json(parameters).send().await.map_err(|e| transport(&e))?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(|e| transport(&e))?;
         match serde_json::from_slice::<Answer<T>>(&body) {
-            Ok(Answer {
-                ok: true,
-                result: Some(result),
-                ..
-            }) => Ok(result),
+            Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
             Ok(answer) => Err(refusal(
                 answer.error_code.unwrap_or(status),
                 answer.description.unwrap_or_default(),
@@ -141,10 +127,7 @@ impl HttpBotApi {
 
     fn pace(&self, bot: &Bot) -> Pace {
         let key = (bot.server.clone(), bot.token.bot_id());
-        let mut paces = self
-            .paces
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut paces = self.paces.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // who has waited its second leaves nothing to remember
         paces.retain(|_, pace| match pace.try_lock() {
             Ok(next) => next.is_some_and(|at| at > Instant::now()),
@@ -174,13 +157,8 @@ impl BotApi for HttpBotApi {
             if let Some(at) = *next {
                 sleep_until(at).await;
             }
-            let WebhookParameters {
-                url,
-                secret_token,
-                max_connections,
-                ip_address,
-                allowed_updates,
-            } = parameters;
+            let WebhookParameters { url, secret_token, max_connections, ip_address, allowed_updates } =
+                parameters;
             let form = SetWebhook {
                 url,
                 secret_token,
@@ -189,20 +167,16 @@ impl BotApi for HttpBotApi {
                 allowed_updates,
             };
             let path = url.rsplit('/').next().unwrap_or_default();
-            let result = self
-                .call::<bool>(bot, Method::SetWebhook, &form, &[url, secret_token, path])
-                .await;
+            let result = self.call::<bool>(bot, Method::SetWebhook, &form, &[url, secret_token, path]).await;
             *next = Some(Instant::now() + SET_INTERVAL);
             result.map(|_| ())
         })
     }
 
     fn delete_webhook<'a>(&'a self, bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>> {
-        Box::pin(async move {
-            self.call::<bool>(bot, Method::DeleteWebhook, &Nothing {}, &[])
-                .await
-                .map(|_| ())
-        })
+        Box::pin(
+            async move { self.call::<bool>(bot, Method::DeleteWebhook, &Nothing {}, &[]).await.map(|_| ()) },
+        )
     }
 }
 
@@ -220,11 +194,7 @@ impl Method {
 }
 
 fn transport(error: &reqwest::Error) -> ApiError {
-    if error.is_timeout() {
-        ApiError::Timeout
-    } else {
-        ApiError::Transport
-    }
+    if error.is_timeout() { ApiError::Timeout } else { ApiError::Transport }
 }
 
 fn refusal(status: u16, description: String, retry_after: Option<u64>, secrets: &[&str]) -> ApiError {
@@ -232,9 +202,9 @@ fn refusal(status: u16, description: String, retry_after: Option<u64>, secrets: 
         401 => ApiError::Unauthorized,
         404 => ApiError::NotFound,
         409 => ApiError::Conflict,
-        429 => ApiError::TooManyRequests(retry_after.map_or(DEFAULT_RETRY_AFTER, |s| {
-            Duration::from_secs(s).min(MAX_RETRY_AFTER)
-        })),
+        429 => ApiError::TooManyRequests(
+            retry_after.map_or(DEFAULT_RETRY_AFTER, |s| Duration::from_secs(s).min(MAX_RETRY_AFTER)),
+        ),
         400 => ApiError::BadRequest(redact(description, secrets)),
         status => ApiError::Server(status),
     }

@@ -45,10 +45,7 @@ pub fn shows(live: &WebhookInfo, wanted: &WebhookParameters) -> bool {
         && !live.has_custom_certificate
         && max_connections
         && ip_address
-        && same_set(
-            live.allowed_updates.as_deref().unwrap_or_default(),
-            &wanted.allowed_updates,
-        )
+        && same_set(live.allowed_updates.as_deref().unwrap_or_default(), &wanted.allowed_updates)
 }
 
 fn same_set(a: &[String], b: &[String]) -> bool {
@@ -92,61 +89,33 @@ mod tests {
 
     #[test]
     fn a_new_secret_alone_is_a_change() {
-        let accepted = WebhookParameters {
-            secret_token: "old".into(),
-            ..wanted()
-        };
+        let accepted = WebhookParameters { secret_token: "old".into(), ..wanted() };
         assert_eq!(plan(&wanted(), Some(&accepted), &live()), Plan::Set(Why::Changed));
     }
 
     #[test]
     fn an_erased_webhook_is_set_again() {
-        assert_eq!(
-            plan(&wanted(), Some(&wanted()), &WebhookInfo::default()),
-            Plan::Set(Why::Erased)
-        );
+        assert_eq!(plan(&wanted(), Some(&wanted()), &WebhookInfo::default()), Plan::Set(Why::Erased));
     }
 
     #[test]
     fn every_visible_difference_counts_as_replaced() {
         let cases = [
-            WebhookInfo {
-                url: "https://elsewhere.example.com/".into(),
-                ..live()
-            },
-            WebhookInfo {
-                has_custom_certificate: true,
-                ..live()
-            },
-            WebhookInfo {
-                max_connections: Some(1),
-                ..live()
-            },
-            WebhookInfo {
-                allowed_updates: Some(vec!["message".into()]),
-                ..live()
-            },
+            WebhookInfo { url: "https://elsewhere.example.com/".into(), ..live() },
+            WebhookInfo { has_custom_certificate: true, ..live() },
+            WebhookInfo { max_connections: Some(1), ..live() },
+            WebhookInfo { allowed_updates: Some(vec!["message".into()]), ..live() },
         ];
         for case in cases {
-            assert_eq!(
-                plan(&wanted(), Some(&wanted()), &case),
-                Plan::Set(Why::Replaced),
-                "{case:?}"
-            );
+            assert_eq!(plan(&wanted(), Some(&wanted()), &case), Plan::Set(Why::Replaced), "{case:?}");
         }
     }
 
     #[test]
     fn a_fixed_address_is_compared_and_a_resolved_one_is_not() {
-        let fixed = WebhookParameters {
-            ip_address: Some("203.0.113.7".into()),
-            ..wanted()
-        };
+        let fixed = WebhookParameters { ip_address: Some("203.0.113.7".into()), ..wanted() };
         assert_eq!(plan(&fixed, Some(&fixed), &live()), Plan::Set(Why::Replaced));
-        let moved = WebhookInfo {
-            ip_address: Some("198.18.0.9".into()),
-            ..live()
-        };
+        let moved = WebhookInfo { ip_address: Some("198.18.0.9".into()), ..live() };
         assert_eq!(plan(&wanted(), Some(&wanted()), &moved), Plan::Keep);
     }
 }

@@ -58,9 +58,7 @@ pub struct Slot {
 // Shows the id alone: the path and the token are secrets.
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Slot").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -88,11 +86,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_body_bytes: 1 << 20,
-            body_timeout_seconds: 10,
-            upstream_timeout_seconds: 25,
-        }
+        Self { max_body_bytes: 1 << 20, body_timeout_seconds: 10, upstream_timeout_seconds: 25 }
     }
 }
 
@@ -110,14 +104,9 @@ impl WebhookConfig {
     /// Reads a configuration; unknown and missing fields are errors.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let config = serde_path_to_error::deserialize(&mut json).map_err(|error| ParseError {
-            field: error.path().to_string(),
-            reason: reason(error.inner()),
-        })?;
-        json.end().map_err(|error| ParseError {
-            field: ".".to_owned(),
-            reason: reason(&error),
-        })?;
+        let config = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| ParseError { field: error.path().to_string(), reason: reason(error.inner()) })?;
+        json.end().map_err(|error| ParseError { field: ".".to_owned(), reason: reason(&error) })?;
         Ok(config)
     }
 
@@ -185,15 +174,8 @@ mod tests {
             webhook: "crm/support".into(),
             bot_id: 123_456,
             host: "hooks.example.com".into(),
-            slots: vec![Slot {
-                id: 1,
-                path: "/telegram/PATH".into(),
-                secret_token: "TOKEN".into(),
-            }],
-            upstream: Upstream {
-                port: 3000,
-                path: "/webhooks/telegram".into(),
-            },
+            slots: vec![Slot { id: 1, path: "/telegram/PATH".into(), secret_token: "TOKEN".into() }],
+            upstream: Upstream { port: 3000, path: "/webhooks/telegram".into() },
             limits: Limits::default(),
         }
     }
@@ -205,9 +187,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_named() {
-        let text = String::from_utf8(example().to_bytes())
-            .unwrap()
-            .replace("\"path\"", "\"pth\"");
+        let text = String::from_utf8(example().to_bytes()).unwrap().replace("\"path\"", "\"pth\"");
         let error = WebhookConfig::parse(text.as_bytes()).unwrap_err();
         assert_eq!(error.field, "slots[0].pth");
         assert!(error.reason.contains("unknown field `pth`"), "{}", error.reason);
@@ -216,14 +196,8 @@ mod tests {
     #[test]
     fn errors_and_debug_output_hold_no_secret() {
         let text = String::from_utf8(example().to_bytes()).unwrap();
-        let broken = text
-            .replace("\"id\": 1", "\"id\": \"TOKEN\"")
-            .replace("3000", "\"TOKEN\"");
-        let shown = format!(
-            "{} {:?}",
-            WebhookConfig::parse(broken.as_bytes()).unwrap_err(),
-            example()
-        );
+        let broken = text.replace("\"id\": 1", "\"id\": \"TOKEN\"").replace("3000", "\"TOKEN\"");
+        let shown = format!("{} {:?}", WebhookConfig::parse(broken.as_bytes()).unwrap_err(), example());
         assert!(!shown.contains("TOKEN") && !shown.contains("PATH"), "{shown}");
     }
 }

@@ -26,19 +26,9 @@ pub enum DrainError {
 
 /// Tells the sidecar at `admin` to drain.
 pub async fn request(admin: SocketAddr) -> Result<(), DrainError> {
-    let uri = Uri::builder()
-        .scheme("http")
-        .authority(admin.to_string())
-        .path_and_query("/drain")
-        .build()?;
+    let uri = Uri::builder().scheme("http").authority(admin.to_string()).path_and_query("/drain").build()?;
     let request = Request::post(uri).body(Empty::<Bytes>::new())?;
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let response = timeout(TIMEOUT, client.request(request))
-        .await
-        .map_err(|_| DrainError::Timeout)??;
-    if response.status().is_success() {
-        Ok(())
-    } else {
-        Err(DrainError::Refused(response.status()))
-    }
+    let response = timeout(TIMEOUT, client.request(request)).await.map_err(|_| DrainError::Timeout)??;
+    if response.status().is_success() { Ok(()) } else { Err(DrainError::Refused(response.status())) }
 }

@@ -14,17 +14,9 @@ pub enum Problem {
     #[error("{folder}/{CONFIG_FILE}: {source}")]
     Malformed { folder: String, source: ParseError },
     #[error("{folder}/{CONFIG_FILE}: {field}: {reason}")]
-    Field {
-        folder: String,
-        field: String,
-        reason: String,
-    },
+    Field { folder: String, field: String, reason: String },
     #[error("{folder}/{file}: {reason}")]
-    Certificate {
-        folder: String,
-        file: &'static str,
-        reason: String,
-    },
+    Certificate { folder: String, file: &'static str, reason: String },
 }
 
 /// Every mistake found, at least one.
@@ -41,11 +33,7 @@ pub(super) struct Findings<'a> {
 
 impl Problem {
     pub(super) fn field(folder: &str, field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Field {
-            folder: folder.to_owned(),
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Self::Field { folder: folder.to_owned(), field: field.into(), reason: reason.into() }
     }
 }
 
@@ -73,10 +61,7 @@ impl fmt::Display for Problems {
 
 impl<'a> Findings<'a> {
     pub(super) fn new(folder: &'a str) -> Self {
-        Self {
-            folder,
-            problems: Vec::new(),
-        }
+        Self { folder, problems: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

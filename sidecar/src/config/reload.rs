@@ -49,12 +49,7 @@ impl Reloader {
         let policy = Policy::from_snapshot(snapshot)?;
         metrics.config_reloaded(true);
         log_loaded(policy.loaded());
-        Ok(Self {
-            dir,
-            metrics,
-            policy: Arc::new(ArcSwap::from_pointee(policy)),
-            seen,
-        })
+        Ok(Self { dir, metrics, policy: Arc::new(ArcSwap::from_pointee(policy)), seen })
     }
 
     /// The policy that this keeps up to date.
@@ -120,11 +115,7 @@ impl Reloader {
 
 impl Seen {
     fn of(snapshot: &Snapshot, good: bool) -> Self {
-        Self {
-            link: snapshot.link.clone(),
-            digest: snapshot.digest,
-            good,
-        }
+        Self { link: snapshot.link.clone(), digest: snapshot.digest, good }
     }
 }
 

@@ -58,9 +58,7 @@ impl Snapshot {
 
     fn read_once(dir: &Path) -> Self {
         let link = Self::link(dir);
-        let root = link
-            .as_ref()
-            .map_or_else(|| dir.to_owned(), |link| dir.join(link));
+        let root = link.as_ref().map_or_else(|| dir.to_owned(), |link| dir.join(link));
         let mut folders = Vec::new();
         let mut problems = Vec::new();
         match folder_names(&root) {
@@ -73,17 +71,9 @@ impl Snapshot {
                     }
                 }
             }
-            Err(source) => problems.push(Problem::Unreadable {
-                path: dir.to_owned(),
-                source,
-            }),
+            Err(source) => problems.push(Problem::Unreadable { path: dir.to_owned(), source }),
         }
-        Self {
-            digest: digest(&folders, &problems),
-            link,
-            folders,
-            problems,
-        }
+        Self { digest: digest(&folders, &problems), link, folders, problems }
     }
 }
 
@@ -100,16 +90,7 @@ impl Folder {
             })
         };
         let (config, certificate, key) = (read(CONFIG_FILE), read(TLS_CERT_FILE), read(TLS_KEY_FILE));
-        if problems.is_empty() {
-            Ok(Self {
-                name,
-                config,
-                certificate,
-                key,
-            })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self { name, config, certificate, key }) } else { Err(problems) }
     }
 }
 

@@ -59,10 +59,7 @@ fn each_field_is_checked_and_named() {
         let [problem] = problems.as_slice() else {
             panic!("{field}: one problem expected: {problems:?}");
         };
-        assert!(
-            problem.starts_with(&format!("a/config.json: {field}: ")),
-            "{problem}"
-        );
+        assert!(problem.starts_with(&format!("a/config.json: {field}: ")), "{problem}");
     }
 }
 
@@ -81,14 +78,8 @@ fn two_webhooks_with_one_name_or_one_path_are_refused() {
     write_webhook(dir.path(), "a", &raw_config("x"));
     write_webhook(dir.path(), "b", &raw_config("x"));
     let problems = Policy::load(dir.path()).unwrap_err().to_string();
-    assert!(
-        problems.contains("b/config.json: webhook: the folder a has the same"),
-        "{problems}"
-    );
-    assert!(
-        problems.contains("b/config.json: slots[0].path: the folder a has the same"),
-        "{problems}"
-    );
+    assert!(problems.contains("b/config.json: webhook: the folder a has the same"), "{problems}");
+    assert!(problems.contains("b/config.json: slots[0].path: the folder a has the same"), "{problems}");
 }
 
 #[test]
@@ -98,10 +89,7 @@ fn every_file_that_is_missing_is_named() {
         write_webhook(dir.path(), "a", &raw_config("a"));
         fs::remove_file(dir.path().join("a").join(file)).unwrap();
         let problems = Policy::load(dir.path()).unwrap_err().to_string();
-        assert!(
-            problems.starts_with(&format!("a/{file}: can't be read")),
-            "{problems}"
-        );
+        assert!(problems.starts_with(&format!("a/{file}: can't be read")), "{problems}");
     }
 }
 
@@ -109,28 +97,16 @@ fn every_file_that_is_missing_is_named() {
 fn files_that_hold_no_certificate_or_key_are_named() {
     for (file, content) in [
         (TLS_CERT_FILE, ""),
-        (
-            TLS_CERT_FILE,
-            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
-        ),
-        (
-            TLS_CERT_FILE,
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        ),
+        (TLS_CERT_FILE, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
+        (TLS_CERT_FILE, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         (TLS_KEY_FILE, ""),
-        (
-            TLS_KEY_FILE,
-            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-        ),
+        (TLS_KEY_FILE, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         write_webhook(dir.path(), "a", &raw_config("a"));
         fs::write(dir.path().join("a").join(file), content).unwrap();
         let problems = Policy::load(dir.path()).unwrap_err().to_string();
-        assert!(
-            problems.starts_with(&format!("a/{file}: ")),
-            "{file} {content:?}: {problems}"
-        );
+        assert!(problems.starts_with(&format!("a/{file}: ")), "{file} {content:?}: {problems}");
     }
 }
 
@@ -141,9 +117,6 @@ fn debug_output_holds_no_secret() {
     let policy = Policy::load(dir.path()).unwrap();
     let slots = &policy.webhooks()[0].slots;
     let shown = format!("{policy:?} {slots:?}");
-    assert!(
-        shown.contains("crm/a") && shown.contains("SecretDigest(..)"),
-        "{shown}"
-    );
+    assert!(shown.contains("crm/a") && shown.contains("SecretDigest(..)"), "{shown}");
     assert!(!shown.contains("path-a") && !shown.contains("token-a"), "{shown}");
 }

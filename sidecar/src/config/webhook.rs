@@ -60,9 +60,7 @@ impl Webhook {
     pub(super) fn parse(folder: &Folder) -> Result<Self, Vec<Problem>> {
         let mut findings = Findings::new(&folder.name);
         let certificate = certificate::parse(folder, &mut findings);
-        let config = WebhookConfig::parse(&folder.config)
-            .map_err(|source| findings.malformed(source))
-            .ok();
+        let config = WebhookConfig::parse(&folder.config).map_err(|source| findings.malformed(source)).ok();
         let checked = config.map(|config| {
             (
                 name(&config.webhook, &mut findings),
@@ -96,9 +94,7 @@ impl Webhook {
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Webhook").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

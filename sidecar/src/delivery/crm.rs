@@ -70,11 +70,7 @@ impl Crm {
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .http1_max_buf_size(MAX_BUFFER)
             .build(connector);
-        Self {
-            client,
-            metrics,
-            tasks,
-        }
+        Self { client, metrics, tasks }
     }
 
     /// Sends one update and waits for the CRM's answer.
@@ -92,14 +88,10 @@ impl Crm {
             let started = Instant::now();
             let result = this.send(&webhook, content_type, body).await;
             let outcome = result.as_ref().map_or_else(DeliveryError::label, |_| "delivered");
-            this.metrics
-                .upstream_answered(&webhook.name, outcome, started.elapsed());
+            this.metrics.upstream_answered(&webhook.name, outcome, started.elapsed());
             result
         };
-        self.tasks
-            .spawn(delivery)
-            .await
-            .unwrap_or(Err(DeliveryError::Interrupted))
+        self.tasks.spawn(delivery).await.unwrap_or(Err(DeliveryError::Interrupted))
     }
 
     async fn send(
@@ -124,14 +116,9 @@ impl Crm {
         };
         let status = response.status();
         if !response.body().is_end_stream() {
-            self.tasks
-                .spawn(timeout(DISCARD_TIMEOUT, discard(response.into_body())));
+            self.tasks.spawn(timeout(DISCARD_TIMEOUT, discard(response.into_body())));
         }
-        if status.is_success() {
-            Ok(Delivered { _proof: () })
-        } else {
-            Err(DeliveryError::Status(status))
-        }
+        if status.is_success() { Ok(Delivered { _proof: () }) } else { Err(DeliveryError::Status(status)) }
     }
 }
 

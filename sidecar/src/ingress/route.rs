@@ -31,18 +31,11 @@ pub(super) fn find(policy: &Policy, uri: &Uri) -> Result<Route, Reject> {
         }
     }
     match found {
-        Some(webhook) => Ok(Route {
-            webhook: Arc::clone(webhook),
-            path,
-        }),
+        Some(webhook) => Ok(Route { webhook: Arc::clone(webhook), path }),
         None => Err(Reject::UnknownPath),
     }
 }
 
 pub(super) fn require_post(method: &Method) -> Result<(), Reject> {
-    if method == Method::POST {
-        Ok(())
-    } else {
-        Err(Reject::MethodNotAllowed)
-    }
+    if method == Method::POST { Ok(()) } else { Err(Reject::MethodNotAllowed) }
 }

@@ -31,11 +31,7 @@ pub(super) struct Lingering<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Lingering<IO> {
     pub(super) fn new(io: IO) -> Self {
-        Self {
-            io,
-            until: None,
-            discarded: 0,
-        }
+        Self { io, until: None, discarded: 0 }
     }
 
     /// Ready when the client has closed, or when it has sent or taken too much.

@@ -18,9 +18,7 @@ struct Ok200 {
 
 impl Ok200 {
     fn at_once() -> Self {
-        Self {
-            may_answer: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
-        }
+        Self { may_answer: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
     }
 }
 
@@ -34,12 +32,8 @@ impl Handler for Ok200 {
 /// The client's end of a connection that is served in memory.
 fn connection() -> DuplexStream {
     let (ours, theirs) = duplex(MAX_BUFFER);
-    let shared = Shared {
-        tls: None,
-        handler: Ok200::at_once(),
-        metrics: None,
-        stop: CancellationToken::new(),
-    };
+    let shared =
+        Shared { tls: None, handler: Ok200::at_once(), metrics: None, stop: CancellationToken::new() };
     tokio::spawn(async move { shared.http(ours, PEER).await });
     theirs
 }
@@ -127,12 +121,7 @@ async fn a_connection_too_many_is_closed_and_counted_until_another_ends() {
     ask(&mut first).await;
     let mut second = TcpStream::connect(address).await.unwrap();
     assert_eq!(second.read(&mut [0]).await.unwrap(), 0);
-    assert!(
-        metrics
-            .encode()
-            .unwrap()
-            .contains("connections_ended_total{outcome=\"over_limit\"} 1\n")
-    );
+    assert!(metrics.encode().unwrap().contains("connections_ended_total{outcome=\"over_limit\"} 1\n"));
 
     drop(first);
     while !metrics.encode().unwrap().contains("sidecar_connections 0\n") {
@@ -151,9 +140,7 @@ async fn a_stopped_server_refuses_new_connections_and_ends_with_the_last_answer(
     let metrics = Metrics::new();
     let (address, mut server) = server(None, &metrics).await;
     let may_answer = Arc::new(Semaphore::new(0));
-    server.handler = Ok200 {
-        may_answer: Arc::clone(&may_answer),
-    };
+    server.handler = Ok200 { may_answer: Arc::clone(&may_answer) };
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(server.run(stop.clone()));
     let mut busy = TcpStream::connect(address).await.unwrap();
@@ -181,8 +168,5 @@ async fn a_client_that_never_shakes_hands_is_left() {
     let silent = TcpStream::connect(address).await.unwrap();
     assert_eq!(seconds_until_closed(silent).await, HANDSHAKE_TIMEOUT.as_secs());
     let ended = metrics.encode().unwrap();
-    assert!(
-        ended.contains("connections_ended_total{outcome=\"handshake_timeout\"} 1\n"),
-        "{ended}"
-    );
+    assert!(ended.contains("connections_ended_total{outcome=\"handshake_timeout\"} 1\n"), "{ended}");
 }

@@ -35,13 +35,8 @@ fn certificate(policy: &Policy, server_name: Option<&str>) -> Option<Arc<Certifi
     let webhooks = policy.webhooks();
     let first = webhooks.first()?;
     let found = match server_name {
-        Some(name) => webhooks
-            .iter()
-            .find(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)),
-        None => webhooks
-            .iter()
-            .all(|webhook| webhook.host == first.host)
-            .then_some(first),
+        Some(name) => webhooks.iter().find(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)),
+        None => webhooks.iter().all(|webhook| webhook.host == first.host).then_some(first),
     };
     found.map(|webhook| Arc::clone(&webhook.certificate))
 }

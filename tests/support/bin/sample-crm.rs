@@ -18,10 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let listener = TcpListener::bind(args.address).await?;
-    println!(
-        "sample CRM: POST updates to http://{}/webhooks/telegram",
-        listener.local_addr()?
-    );
+    println!("sample CRM: POST updates to http://{}/webhooks/telegram", listener.local_addr()?);
     tokio::select! {
         () = telegram_webhook_tests::crm::serve(listener) => {}
         _ = terminate.recv() => {}

@@ -43,42 +43,30 @@ impl FromStr for BotArg {
             Some((token, username)) => (token, Some(username.to_owned())),
             None => (text, None),
         };
-        Ok(Self {
-            token: token.to_owned(),
-            username,
-        })
+        Ok(Self { token: token.to_owned(), username })
     }
 }
 
 impl fmt::Debug for BotArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BotArg")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("BotArg").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // fails only when a provider is installed already
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(std::io::stderr)
         .init();
 
-    let simulator = Simulator::new(Options {
-        local: args.local,
-        ca_file: args.ca_file,
-        ..Options::default()
-    })?;
+    let simulator =
+        Simulator::new(Options { local: args.local, ca_file: args.ca_file, ..Options::default() })?;
     for bot in &args.bots {
-        let bot = simulator
-            .add_bot(&bot.token, bot.username.as_deref())
-            .context("--bot")?;
+        let bot = simulator.add_bot(&bot.token, bot.username.as_deref()).context("--bot")?;
         tracing::info!(bot_id = bot.id, username = bot.username, "bot");
     }
     let listener = TcpListener::bind(args.api_address)

@@ -29,12 +29,8 @@ pub const KUBE: Program = Program {
     takes: "Kubernetes: 4 to 5 minutes the first time, seconds with a warm Go build cache",
 };
 /// The store of the API server.
-pub const ETCD: Program = Program {
-    name: "etcd",
-    package: ".",
-    ldflags: "-s -w",
-    takes: "about 30 seconds the first time",
-};
+pub const ETCD: Program =
+    Program { name: "etcd", package: ".", ldflags: "-s -w", takes: "about 30 seconds the first time" };
 /// Installs the chart.
 pub const HELM: Program = Program {
     name: "helm",
@@ -56,14 +52,8 @@ pub const COREDNS: Program = Program {
 pub const ALL: [Program; 4] = [KUBE, ETCD, HELM, COREDNS];
 
 /// The names under which the `kube` binary is each component.
-const COMPONENTS: [&str; 6] = [
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kube-proxy",
-    "kubelet",
-    "kubectl",
-];
+const COMPONENTS: [&str; 6] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"];
 
 impl Program {
     /// Whether the binary is there and built from the module as it is now.
@@ -109,11 +99,9 @@ impl Program {
                     outcome.with_context(|| format!("{} can't be built", self.name))?;
                     break;
                 }
-                Err(_) => progress(&format!(
-                    "still building {} ({} s)",
-                    self.name,
-                    started.elapsed().as_secs()
-                )),
+                Err(_) => {
+                    progress(&format!("still building {} ({} s)", self.name, started.elapsed().as_secs()));
+                }
             }
         }
         fs::rename(&unfinished, paths.bin.join(self.name))?;
@@ -193,10 +181,7 @@ mod tests {
         let paths = module_of_one_file(folder.path(), "package main");
         assert!(!ETCD.is_built(&paths).unwrap(), "nothing is built yet");
         fs::write(paths.bin.join(ETCD.name), "binary").unwrap();
-        assert!(
-            !ETCD.is_built(&paths).unwrap(),
-            "a binary of unknown origin is not trusted"
-        );
+        assert!(!ETCD.is_built(&paths).unwrap(), "a binary of unknown origin is not trusted");
         fs::write(ETCD.key_file(&paths), ETCD.key(&paths).unwrap()).unwrap();
         assert!(ETCD.is_built(&paths).unwrap());
         module_of_one_file(folder.path(), "package main // changed");
@@ -207,10 +192,7 @@ mod tests {
     async fn a_missing_go_is_named_with_what_needs_it() {
         let folder = tempfile::tempdir().unwrap();
         let paths = module_of_one_file(folder.path(), "package main");
-        let error = build(&[ETCD], &paths, None, &|_| {})
-            .await
-            .unwrap_err()
-            .to_string();
+        let error = build(&[ETCD], &paths, None, &|_| {}).await.unwrap_err().to_string();
         assert_eq!(error, "Go is missing, so etcd can't be built");
     }
 }

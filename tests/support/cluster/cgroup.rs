@@ -91,10 +91,7 @@ mod tests {
         let group = folder.path().join(NAME);
         fs::create_dir_all(group.join("kubepods/pod1")).unwrap();
         fs::write(group.join("cgroup.procs"), "").unwrap();
-        assert_eq!(
-            tree(&group),
-            [group.join("kubepods/pod1"), group.join("kubepods"), group]
-        );
+        assert_eq!(tree(&group), [group.join("kubepods/pod1"), group.join("kubepods"), group]);
         assert_eq!(tree(&folder.path().join("none")), Vec::<PathBuf>::new());
     }
 }

@@ -30,30 +30,20 @@ pub async fn output_of(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{described}` does not start"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{described}` failed ({}): {}",
-            output.status,
-            last_lines(&stderr, 15)
-        );
+        bail!("`{described}` failed ({}): {}", output.status, last_lines(&stderr, 15));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn describe(command: &std::process::Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The last `count` lines of `text`: where a program says why it failed.
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(count)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
 }
 
 /// Asks `condition` until it holds; gives up after `limit` or as soon as it fails for good.
@@ -80,14 +70,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_names_the_command_and_what_it_said() {
-        let error = run("sh", &["-c", "echo no such thing >&2; exit 3"])
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("sh -c") && error.contains("no such thing") && error.contains('3'),
-            "{error}"
-        );
+        let error = run("sh", &["-c", "echo no such thing >&2; exit 3"]).await.unwrap_err().to_string();
+        assert!(error.contains("sh -c") && error.contains("no such thing") && error.contains('3'), "{error}");
     }
 
     #[tokio::test]
@@ -98,9 +82,8 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_ends_with_the_last_reason() {
-        let wait = wait_until("the node is Ready", Duration::ZERO, async || {
-            Ok(Some("it says NotReady".into()))
-        });
+        let wait =
+            wait_until("the node is Ready", Duration::ZERO, async || Ok(Some("it says NotReady".into())));
         let error = wait.await.unwrap_err().to_string();
         assert_eq!(error, "the node is Ready: not so after 0 s (it says NotReady)");
     }

@@ -14,12 +14,7 @@ pub const IMAGE: &str = "localhost/coredns:test";
 
 /// Creates its pod, Service, rights and configuration.
 pub async fn install(client: &Client) -> Result<()> {
-    manifest::apply(
-        client,
-        include_str!("../../cluster/coredns/coredns.yaml"),
-        "kube-system",
-    )
-    .await
+    manifest::apply(client, include_str!("../../cluster/coredns/coredns.yaml"), "kube-system").await
 }
 
 /// Waits until it answers.

@@ -44,21 +44,15 @@ impl Default for Layout {
 impl Layout {
     /// An image that knows its user, and has an empty /tmp.
     pub fn new() -> Self {
-        Self {
-            files: BTreeMap::new(),
-        }
-        .with_file("etc/passwd", PASSWD, 0o644)
-        .with_file("etc/group", GROUP, 0o644)
+        Self { files: BTreeMap::new() }.with_file("etc/passwd", PASSWD, 0o644).with_file(
+            "etc/group",
+            GROUP,
+            0o644,
+        )
     }
 
     fn with_file(mut self, path: &str, content: impl Into<Vec<u8>>, mode: u32) -> Self {
-        self.files.insert(
-            path.to_owned(),
-            File {
-                content: content.into(),
-                mode,
-            },
-        );
+        self.files.insert(path.to_owned(), File { content: content.into(), mode });
         self
     }
 
@@ -85,10 +79,7 @@ impl Layout {
     fn layer(&self) -> Result<Vec<u8>> {
         let mut folders = BTreeMap::from([("tmp/".to_owned(), 0o1777)]);
         for path in self.files.keys() {
-            for parent in Path::new(path)
-                .ancestors()
-                .skip(1)
-                .filter(|parent| !parent.as_os_str().is_empty())
+            for parent in Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty())
             {
                 folders.insert(format!("{}/", text(parent)?), 0o755);
             }
@@ -98,13 +89,7 @@ impl Layout {
             append(&mut archive, path, &[], *mode, tar::EntryType::Directory)?;
         }
         for (path, file) in &self.files {
-            append(
-                &mut archive,
-                path,
-                &file.content,
-                file.mode,
-                tar::EntryType::Regular,
-            )?;
+            append(&mut archive, path, &file.content, file.mode, tar::EntryType::Regular)?;
         }
         Ok(archive.into_inner()?)
     }
@@ -123,16 +108,8 @@ async fn shared_libraries(binary: &Path) -> Result<Vec<PathBuf>> {
 fn parse_ldd(listing: &str) -> Result<Vec<PathBuf>> {
     let mut libraries = Vec::new();
     for line in listing.lines() {
-        anyhow::ensure!(
-            !line.contains("not found"),
-            "a shared library is missing: {}",
-            line.trim()
-        );
-        libraries.extend(
-            line.split_whitespace()
-                .find(|word| word.starts_with('/'))
-                .map(PathBuf::from),
-        );
+        anyhow::ensure!(!line.contains("not found"), "a shared library is missing: {}", line.trim());
+        libraries.extend(line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from));
     }
     Ok(libraries)
 }
@@ -147,13 +124,7 @@ pub struct Image {
 
 impl std::fmt::Debug for Image {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "Image({} {}, {} bytes)",
-            self.name,
-            self.digest,
-            self.archive.len()
-        )
+        write!(formatter, "Image({} {}, {} bytes)", self.name, self.digest, self.archive.len())
     }
 }
 
@@ -187,24 +158,14 @@ impl Image {
             0o644,
             tar::EntryType::Regular,
         )?;
-        append(
-            &mut archive,
-            "index.json",
-            &index.content,
-            0o644,
-            tar::EntryType::Regular,
-        )?;
+        append(&mut archive, "index.json", &index.content, 0o644, tar::EntryType::Regular)?;
         let mut blobs = [&layer, &config, &manifest];
         blobs.sort_by_key(|blob| &blob.digest);
         for blob in blobs {
             let path = format!("blobs/{}", blob.digest.replace(':', "/"));
             append(&mut archive, &path, &blob.content, 0o644, tar::EntryType::Regular)?;
         }
-        Ok(Self {
-            name: name.to_owned(),
-            archive: archive.into_inner()?,
-            digest: manifest.digest,
-        })
+        Ok(Self { name: name.to_owned(), archive: archive.into_inner()?, digest: manifest.digest })
     }
 
     /// Its name with its tag.
@@ -220,8 +181,7 @@ impl Image {
     /// Writes the archive.
     pub fn write_to(&self, path: &Path) -> Result<()> {
         let mut file = fs::File::create(path)?;
-        file.write_all(&self.archive)
-            .with_context(|| format!("{} can't be written", path.display()))
+        file.write_all(&self.archive).with_context(|| format!("{} can't be written", path.display()))
     }
 }
 

@@ -27,10 +27,7 @@ const CONTENTS: [(&str, &[&str]); 3] = [
 /// Builds the workspace's binaries and makes its three images.
 pub async fn of_workspace(progress: Progress<'_>) -> Result<Vec<Image>> {
     progress("building the workspace's binaries");
-    let names: Vec<_> = CONTENTS
-        .iter()
-        .flat_map(|(_, binaries)| binaries.iter().copied())
-        .collect();
+    let names: Vec<_> = CONTENTS.iter().flat_map(|(_, binaries)| binaries.iter().copied()).collect();
     let built = binaries::build(&names).await?;
     let mut images = Vec::new();
     for (name, binaries) in CONTENTS {
@@ -54,9 +51,7 @@ pub async fn import(paths: &Paths, image: &Image) -> Result<()> {
     if present.contains(image.digest()) {
         return Ok(());
     }
-    let archive = paths
-        .state
-        .join(format!("image-{}.tar", image.digest().replace(':', "-")));
+    let archive = paths.state.join(format!("image-{}.tar", image.digest().replace(':', "-")));
     image.write_to(&archive)?;
     let imported = command::run("ctr", &[&ctr[..], &["import", text(&archive)?]].concat()).await;
     std::fs::remove_file(&archive)?;

@@ -50,11 +50,8 @@ struct Before {
 pub fn prepare(paths: &Paths) -> Result<()> {
     let mut before = Before::default();
     for folder in FOLDERS.map(PathBuf::from) {
-        let missing: Vec<_> = folder
-            .ancestors()
-            .take_while(|path| !path.exists())
-            .map(PathBuf::from)
-            .collect();
+        let missing: Vec<_> =
+            folder.ancestors().take_while(|path| !path.exists()).map(PathBuf::from).collect();
         before.absent.extend(missing.into_iter().rev());
     }
     for parameter in PARAMETERS.map(PathBuf::from) {
@@ -92,17 +89,12 @@ fn record(paths: &Paths) -> PathBuf {
 
 /// The folder of the state that the node sees as `folder`.
 fn substitute(paths: &Paths, folder: &str) -> PathBuf {
-    paths
-        .state
-        .join("outside")
-        .join(folder.trim_start_matches('/').replace('/', "-"))
+    paths.state.join("outside").join(folder.trim_start_matches('/').replace('/', "-"))
 }
 
 /// The words before a program that make it run in a new mount namespace with the node's folders.
 pub fn isolated(paths: &Paths) -> Result<Vec<String>> {
-    let mut words = ["unshare", "--mount", "sh", "-c", ISOLATE, "sh"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut words = ["unshare", "--mount", "sh", "-c", ISOLATE, "sh"].map(str::to_owned).to_vec();
     for folder in FOLDERS {
         words.extend([text(&substitute(paths, folder))?.to_owned(), folder.to_owned()]);
     }
@@ -117,10 +109,7 @@ mod tests {
     #[test]
     fn only_folders_that_were_absent_and_are_empty_again_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            state: folder.path().join("state"),
-            ..Paths::new().unwrap()
-        };
+        let paths = Paths { state: folder.path().join("state"), ..Paths::new().unwrap() };
         let [made, inner, used, kept] =
             ["made", "made/inner", "used", "kept"].map(|name| folder.path().join(name));
         for path in [&paths.state, &inner, &used, &kept] {
@@ -143,9 +132,6 @@ mod tests {
     #[test]
     fn without_a_record_nothing_is_touched() {
         let folder = tempfile::tempdir().unwrap();
-        restore(&Paths {
-            state: folder.path().join("state"),
-            ..Paths::new().unwrap()
-        });
+        restore(&Paths { state: folder.path().join("state"), ..Paths::new().unwrap() });
     }
 }

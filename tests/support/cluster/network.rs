@@ -39,12 +39,7 @@ pub fn owner(paths: &Paths) -> Owner {
     let alias = fs::read_to_string(format!("/sys/class/net/{LINK}/ifalias")).ok();
     let made_here =
         fs::read_to_string(marker(paths)).is_ok_and(|boot| boot_id().is_ok_and(|now| now == boot));
-    owner_by(
-        alias.as_deref().map(str::trim),
-        Path::new(NETWORK_NAMESPACE).exists(),
-        made_here,
-        &paths.state,
-    )
+    owner_by(alias.as_deref().map(str::trim), Path::new(NETWORK_NAMESPACE).exists(), made_here, &paths.state)
 }
 
 fn owner_by(alias: Option<&str>, namespace_exists: bool, made_here: bool, state: &Path) -> Owner {
@@ -66,10 +61,7 @@ fn marker(paths: &Paths) -> std::path::PathBuf {
 /// An interface of this machine that has an address of the link's range.
 pub async fn address_conflict() -> Result<Option<String>> {
     let addresses = run("ip", &["-o", "-4", "address", "show", "to", LINK_RANGE]).await?;
-    let taken = addresses
-        .split_whitespace()
-        .nth(1)
-        .filter(|interface| *interface != LINK);
+    let taken = addresses.split_whitespace().nth(1).filter(|interface| *interface != LINK);
     Ok(taken.map(|interface| {
         format!("the interface {interface} has an address of {LINK_RANGE}, which the test cluster needs: remove it")
     }))
@@ -79,40 +71,14 @@ pub async fn address_conflict() -> Result<Option<String>> {
 pub async fn create(paths: &Paths) -> Result<()> {
     fs::write(marker(paths), boot_id()?)?;
     run("ip", &["netns", "add", NAME]).await?;
-    run(
-        "ip",
-        &[
-            "link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", NAME,
-        ],
-    )
-    .await?;
+    run("ip", &["link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", NAME]).await?;
     run("ip", &["link", "set", LINK, "alias", text(&paths.state)?]).await?;
-    run(
-        "ip",
-        &["address", "add", &format!("{MACHINE_ADDRESS}/30"), "dev", LINK],
-    )
-    .await?;
+    run("ip", &["address", "add", &format!("{MACHINE_ADDRESS}/30"), "dev", LINK]).await?;
     run("ip", &["link", "set", LINK, "up"]).await?;
-    run(
-        "ip",
-        &[
-            "-n",
-            NAME,
-            "address",
-            "add",
-            &format!("{NODE_ADDRESS}/30"),
-            "dev",
-            "eth0",
-        ],
-    )
-    .await?;
+    run("ip", &["-n", NAME, "address", "add", &format!("{NODE_ADDRESS}/30"), "dev", "eth0"]).await?;
     run("ip", &["-n", NAME, "link", "set", "eth0", "up"]).await?;
     run("ip", &["-n", NAME, "link", "set", "lo", "up"]).await?;
-    run(
-        "ip",
-        &["-n", NAME, "route", "add", "default", "via", MACHINE_ADDRESS],
-    )
-    .await?;
+    run("ip", &["-n", NAME, "route", "add", "default", "via", MACHINE_ADDRESS]).await?;
     in_namespace(&["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]).await?;
     // What leaves for this machine comes from the node's address: the machine has no route to the pods.
     let masquerade = format!(
@@ -124,9 +90,7 @@ pub async fn create(paths: &Paths) -> Result<()> {
 
 async fn in_namespace(command: &[&str]) -> Result<()> {
     let namespace = format!("--net={NETWORK_NAMESPACE}");
-    let arguments: Vec<_> = std::iter::once(namespace.as_str())
-        .chain(command.iter().copied())
-        .collect();
+    let arguments: Vec<_> = std::iter::once(namespace.as_str()).chain(command.iter().copied()).collect();
     run("nsenter", &arguments).await?;
     Ok(())
 }
@@ -140,9 +104,7 @@ pub async fn remove() -> Result<()> {
         run("ip", &["netns", "delete", NAME]).await?;
     }
     // `ip netns` makes its folder a mount; with the last namespace it has no more use.
-    let folder = Path::new(NETWORK_NAMESPACE)
-        .parent()
-        .unwrap_or_else(|| Path::new("/run/netns"));
+    let folder = Path::new(NETWORK_NAMESPACE).parent().unwrap_or_else(|| Path::new("/run/netns"));
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
         run("umount", &[text(folder)?]).await.ok();
         fs::remove_dir(folder).ok();
@@ -160,10 +122,7 @@ mod tests {
         let owner = |alias, exists, made_here| owner_by(alias, exists, made_here, state);
         assert_eq!(owner(Some("/target/cluster/state"), true, false), Owner::Us);
         assert_eq!(owner(None, true, true), Owner::Us, "a run that died half-way");
-        assert_eq!(
-            owner(Some("/other/state"), true, true),
-            Owner::Other(Some("/other/state".into()))
-        );
+        assert_eq!(owner(Some("/other/state"), true, true), Owner::Other(Some("/other/state".into())));
         assert_eq!(owner(None, true, false), Owner::Other(None));
         assert_eq!(owner(None, false, false), Owner::Nobody);
     }

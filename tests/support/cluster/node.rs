@@ -84,25 +84,13 @@ fn start_api_server(paths: &Paths) -> Result<()> {
         "--kubelet-client-key=pki/admin.key",
         "--kubelet-certificate-authority=pki/ca.crt",
     ];
-    process::start(
-        paths,
-        "kube-apiserver",
-        &Mounts::Machine,
-        &paths.bin.join("kube-apiserver"),
-        &arguments,
-    )
+    process::start(paths, "kube-apiserver", &Mounts::Machine, &paths.bin.join("kube-apiserver"), &arguments)
 }
 
 fn start_containerd(paths: &Paths) -> Result<()> {
     let containerd = preflight::find("containerd").context("containerd is missing")?;
     let config = paths.state.join("containerd.toml");
-    process::start(
-        paths,
-        "containerd",
-        &Mounts::New,
-        &containerd,
-        &["--config", text(&config)?],
-    )
+    process::start(paths, "containerd", &Mounts::New, &containerd, &["--config", text(&config)?])
 }
 
 fn start_controllers(paths: &Paths) -> Result<()> {
@@ -131,13 +119,7 @@ fn start_controllers(paths: &Paths) -> Result<()> {
         "--kube-api-qps=200", // the default makes its start wait for seconds
         "--kube-api-burst=400",
     ];
-    process::start(
-        paths,
-        "kube-scheduler",
-        &Mounts::Machine,
-        &paths.bin.join("kube-scheduler"),
-        &scheduler,
-    )
+    process::start(paths, "kube-scheduler", &Mounts::Machine, &paths.bin.join("kube-scheduler"), &scheduler)
 }
 
 fn start_kubelet(paths: &Paths) -> Result<()> {
@@ -151,13 +133,7 @@ fn start_kubelet(paths: &Paths) -> Result<()> {
         format!("--hostname-override={NODE}"),
         format!("--node-ip={NODE_ADDRESS}"),
     ];
-    process::start(
-        paths,
-        "kubelet",
-        &Mounts::Of("containerd"),
-        &paths.bin.join("kubelet"),
-        &arguments,
-    )
+    process::start(paths, "kubelet", &Mounts::Of("containerd"), &paths.bin.join("kubelet"), &arguments)
 }
 
 fn start_proxy(paths: &Paths) -> Result<()> {
@@ -174,14 +150,8 @@ fn start_proxy(paths: &Paths) -> Result<()> {
 async fn load_own_images(paths: &Paths) -> Result<()> {
     let busybox = preflight::find("busybox").context("busybox is missing")?;
     let sandbox = Layout::new().with_binary("busybox", &busybox).await?;
-    let sandbox = Image::new(
-        config::SANDBOX_IMAGE,
-        sandbox,
-        &["/busybox", "sleep", "2147483647"],
-    )?;
-    let dns = Layout::new()
-        .with_binary("coredns", &paths.bin.join("coredns"))
-        .await?;
+    let sandbox = Image::new(config::SANDBOX_IMAGE, sandbox, &["/busybox", "sleep", "2147483647"])?;
+    let dns = Layout::new().with_binary("coredns", &paths.bin.join("coredns")).await?;
     let dns = Image::new(dns::IMAGE, dns, &["/coredns", "-conf", "/etc/coredns/Corefile"])?;
 
     let socket = paths.containerd_socket();
@@ -199,10 +169,7 @@ async fn api_server_is_ready(paths: &Paths, client: &Client) -> Result<()> {
     command::wait_until("the API server is ready", Duration::from_mins(1), async || {
         process::ensure_runs(paths, "etcd")?;
         process::ensure_runs(paths, "kube-apiserver")?;
-        Ok(connection::readiness(client)
-            .await
-            .err()
-            .map(|error| format!("{error:#}")))
+        Ok(connection::readiness(client).await.err().map(|error| format!("{error:#}")))
     })
     .await
 }
@@ -212,13 +179,7 @@ async fn node_is_ready(paths: &Paths, client: &Client) -> Result<()> {
     let nodes: Api<Node> = Api::all(client.clone());
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
     command::wait_until("the node is Ready", Duration::from_mins(1), async || {
-        for name in [
-            "kube-controller-manager",
-            "kube-scheduler",
-            "kubelet",
-            "kube-proxy",
-            "containerd",
-        ] {
+        for name in ["kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd"] {
             process::ensure_runs(paths, name)?;
         }
         let Some(node) = nodes.get_opt(NODE).await? else {
@@ -233,18 +194,10 @@ async fn node_is_ready(paths: &Paths, client: &Client) -> Result<()> {
 
 /// Why a node is not Ready; `None` when it is.
 pub fn not_ready_reason(node: &Node) -> Option<String> {
-    let conditions = node
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     match conditions.clone().find(|condition| condition.type_ == "Ready") {
         Some(ready) if ready.status == "True" => None,
-        Some(ready) => Some(
-            ready
-                .message
-                .clone()
-                .unwrap_or_else(|| "it says no reason".into()),
-        ),
+        Some(ready) => Some(ready.message.clone().unwrap_or_else(|| "it says no reason".into())),
         None => Some("it has not reported yet".into()),
     }
 }

@@ -31,12 +31,7 @@ impl Paths {
             Some(folder) => std::path::absolute(folder)?,
             None => workspace.join("target"),
         };
-        Ok(Self {
-            bin: target.join("cluster/bin"),
-            state: target.join("cluster/state"),
-            workspace,
-            target,
-        })
+        Ok(Self { bin: target.join("cluster/bin"), state: target.join("cluster/state"), workspace, target })
     }
 
     /// The administrator's kubeconfig of the cluster.
@@ -57,6 +52,5 @@ impl Paths {
 
 /// `path` as text. All our paths come from environment variables and Cargo, which are text.
 pub fn text(path: &Path) -> Result<&str> {
-    path.to_str()
-        .with_context(|| format!("the path {} is not UTF-8", path.display()))
+    path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))
 }

@@ -30,20 +30,9 @@ const SUBJECTS: [Subject<'_>; 3] = [
         name: "apiserver",
         user: "kube-apiserver",
         group: None,
-        serves: &[
-            "localhost",
-            "kubernetes.default.svc",
-            "127.0.0.1",
-            KUBERNETES_SERVICE,
-            NODE_ADDRESS,
-        ],
+        serves: &["localhost", "kubernetes.default.svc", "127.0.0.1", KUBERNETES_SERVICE, NODE_ADDRESS],
     },
-    Subject {
-        name: "admin",
-        user: "admin",
-        group: Some("system:masters"),
-        serves: &[],
-    },
+    Subject { name: "admin", user: "admin", group: Some("system:masters"), serves: &[] },
     Subject {
         name: "kubelet",
         user: "system:node:node1",
@@ -62,28 +51,20 @@ pub fn write(paths: &Paths) -> Result<()> {
         let key = KeyPair::generate()?;
         let certificate = parameters(subject)?.signed_by(&key, &authority)?;
         fs::write(folder.join(format!("{}.crt", subject.name)), certificate.pem())?;
-        write_private(
-            &folder.join(format!("{}.key", subject.name)),
-            &key.serialize_pem(),
-        )?;
+        write_private(&folder.join(format!("{}.key", subject.name)), &key.serialize_pem())?;
     }
     let service_accounts = KeyPair::generate()?;
     write_private(&folder.join("sa.key"), &service_accounts.serialize_pem())?;
     fs::write(folder.join("sa.pub"), service_accounts.public_key_pem())?;
     for user in ["admin", "kubelet"] {
-        write_private(
-            &paths.state.join(format!("{user}.conf")),
-            &kubeconfig(&folder, user)?,
-        )?;
+        write_private(&paths.state.join(format!("{user}.conf")), &kubeconfig(&folder, user)?)?;
     }
     Ok(())
 }
 
 fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut parameters = CertificateParams::default();
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, "test-cluster");
+    parameters.distinguished_name.push(DnType::CommonName, "test-cluster");
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     limit(&mut parameters);
@@ -94,20 +75,14 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
 fn parameters(subject: &Subject<'_>) -> Result<CertificateParams> {
     let names: Vec<_> = subject.serves.iter().map(|name| (*name).to_owned()).collect();
     let mut parameters = CertificateParams::new(names)?;
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, subject.user);
+    parameters.distinguished_name.push(DnType::CommonName, subject.user);
     if let Some(group) = subject.group {
-        parameters
-            .distinguished_name
-            .push(DnType::OrganizationName, group);
+        parameters.distinguished_name.push(DnType::OrganizationName, group);
     }
     parameters.use_authority_key_identifier_extension = true;
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    parameters.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    parameters.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     limit(&mut parameters);
     Ok(parameters)
 }
@@ -139,12 +114,7 @@ fn kubeconfig(pki: &Path, user: &str) -> Result<String> {
 }
 
 fn write_private(path: &Path, text: &str) -> Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     Ok(())
 }

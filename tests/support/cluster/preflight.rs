@@ -65,36 +65,26 @@ pub async fn check(paths: &Paths, progress: Progress<'_>) -> Result<Option<PathB
         problems.extend(machine_problems(paths).await?);
     }
     if !problems.is_empty() {
-        bail!(
-            "this machine can't run the test cluster yet:\n  {}",
-            problems.join("\n  ")
-        );
+        bail!("this machine can't run the test cluster yet:\n  {}", problems.join("\n  "));
     }
     Ok(go)
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    let is_plugin = |name: &str| {
-        CNI_FOLDERS
-            .iter()
-            .any(|folder| Path::new(folder).join(name).is_file())
-    };
+    let is_plugin = |name: &str| CNI_FOLDERS.iter().any(|folder| Path::new(folder).join(name).is_file());
     missing_of(PACKAGES, |name| find(name).is_some() || is_plugin(name))
 }
 
 /// The packages of which something does not exist.
 fn missing_of<'a>(packages: &[(&'a str, &[&str])], exists: impl Fn(&str) -> bool) -> Vec<&'a str> {
-    let incomplete = packages
-        .iter()
-        .filter(|(_, names)| !names.iter().all(|name| exists(name)));
+    let incomplete = packages.iter().filter(|(_, names)| !names.iter().all(|name| exists(name)));
     incomplete.map(|(package, _)| *package).collect()
 }
 
 /// A program in the search path; an absolute path is itself.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let folders = std::env::split_paths(&command::search_path())
-        .map(|folder| folder.join(name))
-        .collect::<Vec<_>>();
+    let folders =
+        std::env::split_paths(&command::search_path()).map(|folder| folder.join(name)).collect::<Vec<_>>();
     folders.into_iter().find(|candidate| candidate.is_file())
 }
 
@@ -102,17 +92,10 @@ async fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {
     progress(&format!("installing the Debian packages {}", packages.join(" ")));
     let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        command
-            .args(["-qq", "-y"])
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(["-qq", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
-    let install: Vec<_> = ["install", "--no-install-recommends"]
-        .iter()
-        .chain(packages)
-        .copied()
-        .collect();
+    let install: Vec<_> = ["install", "--no-install-recommends"].iter().chain(packages).copied().collect();
     if command::output_of(&mut apt_get(&install)).await.is_err() {
         // Its lists may be missing or old.
         command::output_of(&mut apt_get(&["update"])).await?;
@@ -132,10 +115,7 @@ async fn go_problem(paths: &Paths, go: Option<&Path>) -> Result<Option<String>> 
     if unbuilt.is_empty() {
         return Ok(None);
     }
-    let needed = format!(
-        "Go 1.26 or later builds {}: install it from https://go.dev/dl",
-        unbuilt.join(", ")
-    );
+    let needed = format!("Go 1.26 or later builds {}: install it from https://go.dev/dl", unbuilt.join(", "));
     let Some(go) = go else {
         return Ok(Some(format!("Go is missing; {needed}")));
     };
@@ -149,9 +129,7 @@ fn is_recent(version: &str) -> bool {
     let Some(numbers) = version.strip_prefix("go") else {
         return true;
     }; // a development version
-    let mut numbers = numbers
-        .split(['.', '-', 'r', 'b'])
-        .map(|number| number.parse::<u32>().unwrap_or(0));
+    let mut numbers = numbers.split(['.', '-', 'r', 'b']).map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (1, 21)
 }
 

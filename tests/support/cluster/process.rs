@@ -34,11 +34,7 @@ impl Identity {
     /// The process that has `pid` now; `None` if there is none, or only its exit status is left.
     pub fn of(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Self {
-            pid,
-            started: start_time(&stat)?,
-            boot: boot_id().ok()?,
-        })
+        Some(Self { pid, started: start_time(&stat)?, boot: boot_id().ok()? })
     }
 
     /// The pid, for messages.
@@ -69,9 +65,7 @@ impl Identity {
 
 /// Names the boot: it changes when the machine starts anew.
 pub fn boot_id() -> Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// Field 22 of /proc/PID/stat; `None` for a zombie. Field 2 may hold spaces and parentheses, so counting starts behind it.
@@ -124,10 +118,7 @@ pub fn start(
         .current_dir(&paths.state)
         // The caller's proxies and KUBECONFIG are not the cluster's.
         .env_clear()
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -160,12 +151,9 @@ pub fn recorded(paths: &Paths) -> Vec<(String, Identity)> {
 
 /// The process `name`; an error with the end of its log when it no longer runs.
 pub fn ensure_runs(paths: &Paths, name: &str) -> Result<Identity> {
-    let process = recorded(paths)
-        .into_iter()
-        .find(|(recorded, identity)| recorded == name && identity.is_alive());
-    process
-        .map(|(_, identity)| identity)
-        .with_context(|| format!("{name} ended:\n{}", log_tail(paths, name)))
+    let process =
+        recorded(paths).into_iter().find(|(recorded, identity)| recorded == name && identity.is_alive());
+    process.map(|(_, identity)| identity).with_context(|| format!("{name} ended:\n{}", log_tail(paths, name)))
 }
 
 fn log_tail(paths: &Paths, name: &str) -> String {
@@ -198,10 +186,7 @@ fn is_shim_of(command_line: &[u8], socket: &str) -> bool {
     let is_shim = words.first().is_some_and(|program| {
         program.rsplit(|byte| *byte == b'/').next() == Some(b"containerd-shim-runc-v2")
     });
-    is_shim
-        && words
-            .windows(2)
-            .any(|pair| pair == [b"-address".as_slice(), socket.as_bytes()])
+    is_shim && words.windows(2).any(|pair| pair == [b"-address".as_slice(), socket.as_bytes()])
 }
 
 #[cfg(test)]
@@ -215,38 +200,21 @@ mod tests {
         };
         assert_eq!(start_time(&stat("etcd", "S")), Some(4242));
         assert_eq!(start_time(&stat("a) R 1 (b", "S")), Some(4242));
-        assert_eq!(
-            start_time(&stat("etcd", "Z")),
-            None,
-            "a zombie is no running process"
-        );
+        assert_eq!(start_time(&stat("etcd", "Z")), None, "a zombie is no running process");
         assert_eq!(start_time(""), None);
     }
 
     #[tokio::test]
     async fn only_the_very_process_is_killed() {
-        let mut child = Command::new("sleep")
-            .arg("1000")
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
         let identity = Identity::of(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
-        let earlier = Identity {
-            started: identity.started - 1,
-            ..identity.clone()
-        };
-        let before_reboot = Identity {
-            boot: "another boot".into(),
-            ..identity.clone()
-        };
+        let earlier = Identity { started: identity.started - 1, ..identity.clone() };
+        let before_reboot = Identity { boot: "another boot".into(), ..identity.clone() };
         for stale in [earlier, before_reboot] {
             assert!(!stale.is_alive());
             stale.kill();
         }
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "a stale record killed the pid's new owner"
-        );
+        assert!(child.try_wait().unwrap().is_none(), "a stale record killed the pid's new owner");
         identity.kill();
         assert!(!child.wait().await.unwrap().success());
         assert!(!identity.is_alive());
@@ -255,41 +223,19 @@ mod tests {
     #[test]
     fn a_shim_is_ours_only_with_our_socket() {
         let of = |program: &str, socket: &str| {
-            let line = [
-                program,
-                "-namespace",
-                "k8s.io",
-                "-id",
-                "4f",
-                "-address",
-                socket,
-                "",
-            ]
-            .join("\0");
+            let line = [program, "-namespace", "k8s.io", "-id", "4f", "-address", socket, ""].join("\0");
             is_shim_of(line.as_bytes(), "/target/cluster/state/containerd.sock")
         };
-        assert!(of(
-            "/usr/bin/containerd-shim-runc-v2",
-            "/target/cluster/state/containerd.sock"
-        ));
-        assert!(!of(
-            "/usr/bin/containerd-shim-runc-v2",
-            "/run/containerd/containerd.sock"
-        ));
-        assert!(!of(
-            "/usr/bin/containerd-shim-runc-v2",
-            "/elsewhere/target/cluster/state/containerd.sock"
-        ));
+        assert!(of("/usr/bin/containerd-shim-runc-v2", "/target/cluster/state/containerd.sock"));
+        assert!(!of("/usr/bin/containerd-shim-runc-v2", "/run/containerd/containerd.sock"));
+        assert!(!of("/usr/bin/containerd-shim-runc-v2", "/elsewhere/target/cluster/state/containerd.sock"));
         assert!(!of("/usr/bin/ctr", "/target/cluster/state/containerd.sock"));
     }
 
     #[test]
     fn a_half_written_record_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            state: folder.path().to_owned(),
-            ..Paths::new().unwrap()
-        };
+        let paths = Paths { state: folder.path().to_owned(), ..Paths::new().unwrap() };
         let identity = Identity::of(1).unwrap();
         fs::write(pid_file(&paths, "etcd"), serde_json::to_vec(&identity).unwrap()).unwrap();
         fs::write(pid_file(&paths, "kubelet"), b"{\"pid\":").unwrap();

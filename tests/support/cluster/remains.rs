@@ -28,11 +28,9 @@ pub async fn remove(paths: &Paths) -> Result<()> {
     if ours {
         network::remove().await?;
         // The kernel takes a moment to forget the processes of a group.
-        command::wait_until(
-            "the cluster's control groups are gone",
-            Duration::from_secs(10),
-            async || Ok(cgroup::remove().err().map(|error| format!("{error:#}"))),
-        )
+        command::wait_until("the cluster's control groups are gone", Duration::from_secs(10), async || {
+            Ok(cgroup::remove().err().map(|error| format!("{error:#}")))
+        })
         .await?;
     }
     machine::restore(paths);
@@ -46,36 +44,26 @@ pub async fn remove(paths: &Paths) -> Result<()> {
 
 async fn end_processes(paths: &Paths, ours: bool) -> Result<()> {
     // Killing one may bring another to light: a shim that is starting, a container of a shim just killed.
-    command::wait_until(
-        "the cluster's processes are gone",
-        Duration::from_secs(20),
-        async || {
-            let alive = processes(paths, ours).await?;
-            for process in &alive {
-                process.kill();
-            }
-            let pids: Vec<_> = alive.iter().map(|process| process.pid().to_string()).collect();
-            Ok((!pids.is_empty()).then(|| format!("still there: {}", pids.join(", "))))
-        },
-    )
+    command::wait_until("the cluster's processes are gone", Duration::from_secs(20), async || {
+        let alive = processes(paths, ours).await?;
+        for process in &alive {
+            process.kill();
+        }
+        let pids: Vec<_> = alive.iter().map(|process| process.pid().to_string()).collect();
+        Ok((!pids.is_empty()).then(|| format!("still there: {}", pids.join(", "))))
+    })
     .await
 }
 
 /// Every living process of the cluster; those that start others come first.
 async fn processes(paths: &Paths, ours: bool) -> Result<Vec<Identity>> {
-    let mut found: Vec<_> = process::recorded(paths)
-        .into_iter()
-        .map(|(_, identity)| identity)
-        .collect();
+    let mut found: Vec<_> = process::recorded(paths).into_iter().map(|(_, identity)| identity).collect();
     found.retain(Identity::is_alive);
     found.extend(process::shims(paths)?);
     if ours {
         if Path::new(NETWORK_NAMESPACE).exists() {
             let pids = command::run("ip", &["netns", "pids", NAME]).await?;
-            found.extend(
-                pids.split_whitespace()
-                    .filter_map(|pid| Identity::of(pid.parse().ok()?)),
-            );
+            found.extend(pids.split_whitespace().filter_map(|pid| Identity::of(pid.parse().ok()?)));
         }
         found.extend(cgroup::processes());
     }
@@ -89,22 +77,11 @@ mod tests {
     #[tokio::test]
     async fn a_recorded_process_is_ended_and_the_state_folder_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            state: folder.path().join("state"),
-            ..Paths::new().unwrap()
-        };
+        let paths = Paths { state: folder.path().join("state"), ..Paths::new().unwrap() };
         fs::create_dir_all(&paths.state).unwrap();
-        let mut ours = tokio::process::Command::new("sleep")
-            .arg("1000")
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut ours = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
         let identity = Identity::of(i32::try_from(ours.id().unwrap()).unwrap()).unwrap();
-        fs::write(
-            paths.state.join("etcd.pid"),
-            serde_json::to_vec(&identity).unwrap(),
-        )
-        .unwrap();
+        fs::write(paths.state.join("etcd.pid"), serde_json::to_vec(&identity).unwrap()).unwrap();
         remove(&paths).await.unwrap();
         assert!(!ours.wait().await.unwrap().success());
         assert!(!exist(&paths));

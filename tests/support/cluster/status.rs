@@ -44,10 +44,8 @@ impl Status {
         };
         if is_ours {
             let alive = |identity: process::Identity| identity.is_alive().then(|| identity.pid());
-            status.processes = process::recorded(paths)
-                .into_iter()
-                .map(|(name, id)| (name, alive(id)))
-                .collect();
+            status.processes =
+                process::recorded(paths).into_iter().map(|(name, id)| (name, alive(id))).collect();
             if status.processes.is_empty() {
                 return Ok(status);
             }
@@ -62,16 +60,10 @@ impl Status {
     async fn ask(&mut self, client: &Client) {
         self.api_server = readiness(client).await.map_err(|error| format!("{error:#}"));
         if self.api_server.is_ok() {
-            let nodes = Api::<Node>::all(client.clone())
-                .list(&kube::api::ListParams::default())
-                .await;
+            let nodes = Api::<Node>::all(client.clone()).list(&kube::api::ListParams::default()).await;
             let nodes = nodes.map(|nodes| nodes.items).unwrap_or_default();
-            let described = |node: Node| {
-                (
-                    node.metadata.name.clone().unwrap_or_default(),
-                    not_ready_reason(&node),
-                )
-            };
+            let described =
+                |node: Node| (node.metadata.name.clone().unwrap_or_default(), not_ready_reason(&node));
             self.nodes = nodes.into_iter().map(described).collect();
         }
     }
@@ -108,21 +100,13 @@ impl fmt::Display for Status {
             Err(reason) => writeln!(out, "{:<24} does not answer: {reason}", "API server")?,
         }
         for (name, reason) in &self.nodes {
-            let state = reason
-                .as_ref()
-                .map_or_else(|| "Ready".to_owned(), |reason| format!("not Ready: {reason}"));
+            let state =
+                reason.as_ref().map_or_else(|| "Ready".to_owned(), |reason| format!("not Ready: {reason}"));
             writeln!(out, "{:<24} {state}", format!("node {name}"))?;
         }
         if self.is_ours {
-            writeln!(
-                out,
-                "\nto use it:\n  export KUBECONFIG={} PATH={}:$PATH",
-                self.kubeconfig, self.bin
-            )?;
-            writeln!(
-                out,
-                "  kubectl get pods --all-namespaces\nto end it:\n  cargo xtask cluster down"
-            )?;
+            writeln!(out, "\nto use it:\n  export KUBECONFIG={} PATH={}:$PATH", self.kubeconfig, self.bin)?;
+            writeln!(out, "  kubectl get pods --all-namespaces\nto end it:\n  cargo xtask cluster down")?;
         }
         Ok(())
     }
@@ -159,31 +143,19 @@ mod tests {
 
     #[test]
     fn one_ended_process_or_one_node_that_is_not_ready_is_not_healthy() {
-        let ended = Status {
-            processes: vec![("etcd".into(), None)],
-            ..running()
-        };
+        let ended = Status { processes: vec![("etcd".into(), None)], ..running() };
         assert!(!ended.is_healthy());
-        let not_ready = Status {
-            nodes: vec![("node1".into(), Some("no network".into()))],
-            ..running()
-        };
+        let not_ready = Status { nodes: vec![("node1".into(), Some("no network".into()))], ..running() };
         assert!(!not_ready.is_healthy());
         assert!(
-            not_ready
-                .to_string()
-                .contains("node node1               not Ready: no network"),
+            not_ready.to_string().contains("node node1               not Ready: no network"),
             "{not_ready}"
         );
     }
 
     #[test]
     fn a_foreign_cluster_is_called_so() {
-        let foreign = Status {
-            is_ours: false,
-            processes: Vec::new(),
-            ..running()
-        };
+        let foreign = Status { is_ours: false, processes: Vec::new(), ..running() };
         assert!(foreign.is_healthy());
         assert!(foreign.to_string().contains("not ours to start or stop"));
         assert!(!foreign.to_string().contains("cluster down"));

@@ -26,11 +26,7 @@ pub struct ConfigFolder {
 
 impl ConfigFolder {
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            dir: tempfile::tempdir()?,
-            files: BTreeMap::new(),
-            version: 0,
-        })
+        Ok(Self { dir: tempfile::tempdir()?, files: BTreeMap::new(), version: 0 })
     }
 
     pub fn path(&self) -> &Path {

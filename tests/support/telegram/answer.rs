@@ -18,21 +18,14 @@ pub struct ApiAnswer {
 impl ApiAnswer {
     /// A success whose `result` is this JSON text.
     pub fn ok(result: &str) -> Self {
-        Self {
-            status: 200,
-            body: format!(r#"{{"ok":true,"result":{result}}}"#),
-            retry_after: None,
-        }
+        Self { status: 200, body: format!(r#"{{"ok":true,"result":{result}}}"#), retry_after: None }
     }
 
     /// `result: true` with a description.
     pub fn done(description: &str) -> Self {
         Self {
             status: 200,
-            body: format!(
-                r#"{{"ok":true,"result":true,"description":{}}}"#,
-                json!(description)
-            ),
+            body: format!(r#"{{"ok":true,"result":true,"description":{}}}"#, json!(description)),
             retry_after: None,
         }
     }
@@ -41,10 +34,7 @@ impl ApiAnswer {
     pub fn error(status: u16, description: &str) -> Self {
         Self {
             status,
-            body: format!(
-                r#"{{"ok":false,"error_code":{status},"description":{}}}"#,
-                json!(description)
-            ),
+            body: format!(r#"{{"ok":false,"error_code":{status},"description":{}}}"#, json!(description)),
             retry_after: None,
         }
     }
@@ -69,11 +59,7 @@ impl ApiAnswer {
 
     /// `description`, or nothing.
     pub fn description(&self) -> String {
-        self.json()
-            .get("description")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        self.json().get("description").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     }
 }
 

@@ -78,14 +78,8 @@ async fn respond(
         Err(_) => return Err(Cut),
     };
     if let Some(path) = head.uri.path().strip_prefix("/control") {
-        let answer = control::handle(
-            simulator,
-            &head.method,
-            path,
-            head.uri.query().unwrap_or(""),
-            &body,
-        )
-        .await;
+        let answer =
+            control::handle(simulator, &head.method, path, head.uri.query().unwrap_or(""), &body).await;
         return Ok(json_response(answer.status, answer.body, None));
     }
     let reaction = match call(simulator, &head, &body).await {
@@ -95,11 +89,7 @@ async fn respond(
     match reaction {
         Reaction::Answer(answer) => Ok(api_response(answer)),
         Reaction::Empty(status) => Ok(plain_response(status, "", Bytes::new())),
-        Reaction::Html502 => Ok(plain_response(
-            502,
-            "text/html",
-            Bytes::from_static(HTML_502.as_bytes()),
-        )),
+        Reaction::Html502 => Ok(plain_response(502, "text/html", Bytes::from_static(HTML_502.as_bytes()))),
         Reaction::Hang(time) => {
             sleep(time).await;
             Err(Cut)
@@ -116,21 +106,14 @@ async fn call(
     head: &http::request::Parts,
     body: &Bytes,
 ) -> Result<Reaction, Unreadable> {
-    let Some((token, method)) = head
-        .uri
-        .path()
-        .strip_prefix("/bot")
-        .and_then(|rest| rest.split_once('/'))
+    let Some((token, method)) = head.uri.path().strip_prefix("/bot").and_then(|rest| rest.split_once('/'))
     else {
         return Ok(Reaction::Answer(ApiAnswer::error(404, "Not Found")));
     };
     let mut arguments = Arguments::default();
     arguments.add_form(head.uri.query().unwrap_or("").as_bytes());
-    let content_type = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let content_type =
+        head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     arguments.add_body(content_type, body)?;
     // a client may escape the colon
     let token = percent_decoded(token);
@@ -140,8 +123,7 @@ async fn call(
             // a caller that hangs up doesn't stop what it began
             let call =
                 tokio::spawn(async move { methods::call(&bot, &method, &arguments, Caller::Client).await });
-            call.await
-                .map_err(|_| Unreadable::new(500, "the method panicked"))
+            call.await.map_err(|_| Unreadable::new(500, "the method panicked"))
         }
         Err(unauthorized) => Ok(Reaction::Answer(unauthorized)),
     }
@@ -158,9 +140,7 @@ fn api_response(answer: ApiAnswer) -> Response<Full<Bytes>> {
 fn json_response(status: u16, body: String, retry_after: Option<u64>) -> Response<Full<Bytes>> {
     let mut response = plain_response(status, "application/json", body.into());
     if let Some(seconds) = retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -169,9 +149,7 @@ fn plain_response(status: u16, content_type: &'static str, body: Bytes) -> Respo
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if !content_type.is_empty() {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
 }

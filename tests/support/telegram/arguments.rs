@@ -38,10 +38,7 @@ pub struct Unreadable {
 impl Unreadable {
     /// An unreadable message.
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        Self { status, message: message.into() }
     }
 }
 
@@ -49,10 +46,7 @@ impl Arguments {
     /// Arguments given by name.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self {
-            values: pairs
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            values: pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             files: Vec::new(),
         }
     }
@@ -83,18 +77,12 @@ impl Arguments {
 
     /// Adds a file.
     pub fn add_file(&mut self, field: &str, content: impl Into<Vec<u8>>) {
-        self.files.push(File {
-            field: field.to_owned(),
-            content: content.into(),
-        });
+        self.files.push(File { field: field.to_owned(), content: content.into() });
     }
 
     /// The first value of that name, or nothing.
     pub fn get(&self, name: &str) -> &str {
-        self.values
-            .iter()
-            .find(|(key, _)| key == name)
-            .map_or("", |(_, value)| value.as_str())
+        self.values.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// All pairs, in order.

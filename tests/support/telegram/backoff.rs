@@ -15,10 +15,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            delay: 1,
-            failures: 0,
-        }
+        Self { delay: 1, failures: 0 }
     }
 }
 

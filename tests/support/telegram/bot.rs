@@ -45,9 +45,7 @@ pub struct Bot {
 
 impl fmt::Debug for Bot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bot")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Bot").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -177,8 +175,6 @@ impl State {
 
     /// The webhook if it is still that of this generation.
     pub fn current(&mut self, generation: u64) -> Option<&mut Webhook> {
-        self.webhook
-            .as_mut()
-            .filter(|webhook| webhook.generation == generation)
+        self.webhook.as_mut().filter(|webhook| webhook.generation == generation)
     }
 }

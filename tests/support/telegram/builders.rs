@@ -153,17 +153,11 @@ fn message(about: &Subject, with_user: bool) -> Object {
     } else {
         head.object("sender_chat", chat.clone())
     };
-    let message = head
-        .object("chat", chat)
-        .number("date", about.date)
-        .text("text", &about.text);
+    let message = head.object("chat", chat).number("date", about.date).text("text", &about.text);
     match about.text.split_whitespace().next() {
         Some(command) if command.starts_with('/') => message.raw(
             "entities",
-            &format!(
-                r#"[{{"offset":0,"length":{},"type":"bot_command"}}]"#,
-                command.encode_utf16().count()
-            ),
+            &format!(r#"[{{"offset":0,"length":{},"type":"bot_command"}}]"#, command.encode_utf16().count()),
         ),
         _ => message,
     }
@@ -187,10 +181,7 @@ fn chat(id: i64, channel: bool) -> Object {
         ..-1_000_000_000_000 => ("title", "supergroup"),
         _ => ("title", "group"),
     };
-    Object::new()
-        .number("id", id)
-        .text(title, &format!("Chat {id}"))
-        .text("type", kind)
+    Object::new().number("id", id).text(title, &format!("Chat {id}")).text("type", kind)
 }
 
 fn user(id: i64) -> Object {

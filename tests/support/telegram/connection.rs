@@ -229,8 +229,6 @@ impl Exchange {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        self.stream
-            .poll_transport_end(context)
-            .map(|ended| ended.map(|()| Step::Closed))
+        self.stream.poll_transport_end(context).map(|ended| ended.map(|()| Step::Closed))
     }
 }

@@ -86,11 +86,7 @@ async fn dispatch(
             let bot = simulator
                 .add_bot(&request.token, request.username.as_deref())
                 .map_err(|error| ControlError::Invalid(error.to_string()))?;
-            return json(&BotView {
-                id: bot.id,
-                username: bot.username.clone(),
-                revoked: false,
-            });
+            return json(&BotView { id: bot.id, username: bot.username.clone(), revoked: false });
         }
         ("POST", "/reset") => {
             simulator.reset().await;
@@ -102,10 +98,7 @@ async fn dispatch(
         }
         _ => {}
     }
-    let bot = simulator
-        .registry()
-        .bot(query.bot)
-        .ok_or(ControlError::NoSuchBot)?;
+    let bot = simulator.registry().bot(query.bot).ok_or(ControlError::NoSuchBot)?;
     match (method.as_str(), path) {
         ("GET", _) => read(&bot, path, &query),
         ("POST", _) => write(simulator, &bot, path, body).await,
@@ -138,10 +131,7 @@ fn read(bot: &Arc<Bot>, path: &str, query: &Query) -> Result<String, ControlErro
                 .calls
                 .iter()
                 .filter(|call| {
-                    query
-                        .method
-                        .as_ref()
-                        .is_none_or(|method| call.method.eq_ignore_ascii_case(method))
+                    query.method.as_ref().is_none_or(|method| call.method.eq_ignore_ascii_case(method))
                 })
                 .collect();
             json(&calls)
@@ -162,9 +152,8 @@ async fn write(
     match path {
         "/updates" => {
             let request: Enqueue = parse(body)?;
-            let enqueued = simulator
-                .enqueue(bot, &request)
-                .map_err(|error| ControlError::Invalid(error.to_string()))?;
+            let enqueued =
+                simulator.enqueue(bot, &request).map_err(|error| ControlError::Invalid(error.to_string()))?;
             json(&enqueued)
         }
         "/faults" => {
@@ -185,9 +174,7 @@ async fn write(
         }
         "/token" => {
             let request: TokenRequest = parse(body)?;
-            simulator
-                .set_revoked(bot.id, request.action == TokenAction::Revoke)
-                .await;
+            simulator.set_revoked(bot.id, request.action == TokenAction::Revoke).await;
             json(&())
         }
         "/hijack" => {
@@ -208,24 +195,15 @@ pub async fn hijack(bot: &Arc<Bot>, request: &HijackCall) -> HijackAnswer {
             (name.clone(), value)
         })
         .collect();
-    let mut arguments = Arguments::from_pairs(
-        parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
+    let mut arguments =
+        Arguments::from_pairs(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     if let Some(pem) = &request.certificate {
         arguments.add_file("certificate", pem.as_bytes());
     }
     match methods::call(bot, &request.method, &arguments, Caller::Hijacker).await {
-        Reaction::Answer(answer) => HijackAnswer {
-            status: answer.status,
-            answer: answer.json(),
-        },
+        Reaction::Answer(answer) => HijackAnswer { status: answer.status, answer: answer.json() },
         // faults don't hit a hijacker
-        _ => HijackAnswer {
-            status: 500,
-            answer: serde_json::Value::Null,
-        },
+        _ => HijackAnswer { status: 500, answer: serde_json::Value::Null },
     }
 }
 
@@ -256,10 +234,7 @@ fn parse_query(query: &str) -> Result<Query, ControlError> {
     let mut fields = serde_json::Map::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let number = value.parse::<i64>().map(serde_json::Value::from);
-        fields.insert(
-            name.into_owned(),
-            number.unwrap_or_else(|_| serde_json::Value::from(value.as_ref())),
-        );
+        fields.insert(name.into_owned(), number.unwrap_or_else(|_| serde_json::Value::from(value.as_ref())));
     }
     serde_json::from_value(fields.into()).map_err(|error| ControlError::Invalid(error.to_string()))
 }

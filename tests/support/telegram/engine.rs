@@ -139,9 +139,7 @@ async fn run(
     };
     while !engine.closed {
         engine.turn();
-        let wake_at = engine
-            .wake_at
-            .unwrap_or_else(|| Instant::now() + Duration::from_hours(1));
+        let wake_at = engine.wake_at.unwrap_or_else(|| Instant::now() + Duration::from_hours(1));
         tokio::select! {
             biased;
             _ = &mut stopped => break,
@@ -220,15 +218,9 @@ impl Engine {
             state.record.sent(event.id, id, now);
             (!state.delivery_faults.is_empty()).then(|| state.delivery_faults.remove(0))
         };
-        let request = Request {
-            bytes: bytes.freeze(),
-            fault,
-        };
+        let request = Request { bytes: bytes.freeze(), fault };
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.in_flight = Some(InFlight {
-                lane,
-                update_id: event.id,
-            });
+            connection.in_flight = Some(InFlight { lane, update_id: event.id });
             // a connection that has just ended reports it, and with that the update's failure
             connection.requests.try_send(request).ok();
         }

@@ -33,20 +33,12 @@ impl Growth {
     /// How many connections to have for so many lanes: with a recent success at least one and as many as there are
     /// lanes, otherwise at most one.
     pub fn wanted(&self, lanes: usize, now: Instant) -> usize {
-        if self.is_active(now) {
-            lanes.max(1)
-        } else {
-            lanes.min(1)
-        }
+        if self.is_active(now) { lanes.max(1) } else { lanes.min(1) }
     }
 
     /// Takes the right to open a connection, or says when there is one.
     pub fn open(&mut self, now: Instant) -> Result<(), Instant> {
-        if self.is_active(now) {
-            self.active.take(now)
-        } else {
-            self.pending.take(now)
-        }
+        if self.is_active(now) { self.active.take(now) } else { self.pending.take(now) }
     }
 
     fn is_active(&self, now: Instant) -> bool {

@@ -34,11 +34,8 @@ pub fn get_webhook_info(bot: &Bot) -> ApiAnswer {
         last_error_date: state.last_error.as_ref().map(|error| error.date),
         last_error_message: state.last_error.as_ref().map(|error| error.message.as_str()),
         max_connections: webhook.map(|webhook| webhook.settings.max_connections),
-        ip_address: webhook.map(|webhook| {
-            webhook
-                .ip
-                .map_or_else(|| "<unknown>".to_owned(), |address| address.to_string())
-        }),
+        ip_address: webhook
+            .map(|webhook| webhook.ip.map_or_else(|| "<unknown>".to_owned(), |address| address.to_string())),
         allowed_updates: state.allowed.shown(),
     };
     match serde_json::to_string(&info) {

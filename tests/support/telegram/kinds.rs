@@ -78,13 +78,7 @@ const TABLE: [(Kind, &str, LaneOwner, i64, i64); 27] = {
         (K::BusinessConnection, "business_connection", User, 10, DAY),
         (K::BusinessMessage, "business_message", Chat, 11, DAY),
         (K::EditedBusinessMessage, "edited_business_message", Chat, 11, DAY),
-        (
-            K::DeletedBusinessMessages,
-            "deleted_business_messages",
-            Chat,
-            11,
-            DAY,
-        ),
+        (K::DeletedBusinessMessages, "deleted_business_messages", Chat, 11, DAY),
         (K::PurchasedPaidMedia, "purchased_paid_media", User, 12, DAY),
         (K::ManagedBot, "managed_bot", User, 13, DAY),
         (K::GuestMessage, "guest_message", Chat, 12, DAY),
@@ -99,10 +93,7 @@ impl Kind {
 
     /// The kind of that name, in any case of letters.
     pub fn from_name(name: &str) -> Option<Self> {
-        TABLE
-            .iter()
-            .find(|row| row.1.eq_ignore_ascii_case(name))
-            .map(|row| row.0)
+        TABLE.iter().find(|row| row.1.eq_ignore_ascii_case(name)).map(|row| row.0)
     }
 
     /// Its name in `allowed_updates` and as the update's second key.
@@ -158,10 +149,8 @@ impl KindSet {
             return None;
         }
         let names: Vec<String> = serde_json::from_str(parameter).ok()?;
-        let mask = names
-            .iter()
-            .filter_map(|name| Kind::from_name(name))
-            .fold(0, |mask, kind| mask | bit(kind));
+        let mask =
+            names.iter().filter_map(|name| Kind::from_name(name)).fold(0, |mask, kind| mask | bit(kind));
         Some(if mask == 0 { Self::default() } else { Self(mask) })
     }
 
@@ -172,12 +161,8 @@ impl KindSet {
 
     /// Names that getWebhookInfo shows: none for the default set, whose two internal kinds no list of public names has.
     pub fn shown(self) -> Option<Vec<&'static str>> {
-        (self != Self::default()).then(|| {
-            Kind::public()
-                .filter(|kind| self.contains(*kind))
-                .map(Kind::name)
-                .collect()
-        })
+        (self != Self::default())
+            .then(|| Kind::public().filter(|kind| self.contains(*kind)).map(Kind::name).collect())
     }
 }
 

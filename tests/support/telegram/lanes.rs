@@ -55,12 +55,7 @@ pub enum Next {
 impl Lanes {
     /// An empty window of so many lanes.
     pub fn new(window: usize) -> Self {
-        Self {
-            window,
-            loaded: HashMap::new(),
-            waiting: BTreeSet::new(),
-            next_own_lane: FIRST_OWN_LANE,
-        }
+        Self { window, loaded: HashMap::new(), waiting: BTreeSet::new(), next_own_lane: FIRST_OWN_LANE }
     }
 
     /// How many lanes hold updates.
@@ -85,11 +80,7 @@ impl Lanes {
         if updates.is_empty() {
             self.waiting.insert((now, lane));
         }
-        updates.push_back(Loaded {
-            event,
-            backoff: Backoff::default(),
-            wake_at: now,
-        });
+        updates.push_back(Loaded { event, backoff: Backoff::default(), wake_at: now });
     }
 
     /// Takes the next lane to send from.

@@ -124,11 +124,7 @@ pub async fn reset(bot: &Bot) {
     let mut state = bot.lock();
     let generation = state.generation;
     let poll = state.poll;
-    *state = super::bot::State {
-        generation,
-        poll,
-        ..Default::default()
-    };
+    *state = super::bot::State { generation, poll, ..Default::default() };
 }
 
 /// What setWebhook does with a secret token that it refuses.
@@ -143,9 +139,7 @@ fn react(fault: &ApiFault, answer: Option<&ApiAnswer>) -> Reaction {
             Reaction::Answer(ApiAnswer::too_many_requests(retry_after))
         }
         ApiFaultKind::Status { status } => {
-            let reason = http::StatusCode::from_u16(status)
-                .ok()
-                .and_then(|status| status.canonical_reason());
+            let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
             Reaction::Answer(ApiAnswer::error(status, reason.unwrap_or("Error")))
         }
         ApiFaultKind::EmptyStatus { status } => Reaction::Empty(status),
@@ -180,11 +174,7 @@ fn record(
             .iter()
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect(),
-        files: arguments
-            .files()
-            .iter()
-            .map(|file| (file.field.clone(), file.content.len()))
-            .collect(),
+        files: arguments.files().iter().map(|file| (file.field.clone(), file.content.len())).collect(),
         status,
         description,
         fault: fault.map(|fault| format!("{:?}", fault.kind)),

@@ -87,9 +87,7 @@ impl Network for RealNetwork {
 
     fn connect<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Box<dyn Connection>, String>> {
         Box::pin(async move {
-            let tcp = TcpStream::connect(target.address)
-                .await
-                .map_err(|error| error_text(&error))?;
+            let tcp = TcpStream::connect(target.address).await.map_err(|error| error_text(&error))?;
             tcp.set_nodelay(true).map_err(|error| error_text(&error))?;
             let Some(tls) = &target.tls else {
                 return Ok(Box::new(tcp) as Box<dyn Connection>);
@@ -107,10 +105,7 @@ impl Network for RealNetwork {
 
 /// The system's or the TLS library's text for a failure, as `last_error_message` would show it.
 pub fn error_text(error: &io::Error) -> String {
-    if let Some(tls) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return match tls {
             rustls::Error::InvalidCertificate(_) => {
                 "SSL error {error:0A000086:SSL routines::certificate verify failed}".to_owned()

@@ -60,11 +60,7 @@ pub struct UpdateQueue {
 
 impl Default for UpdateQueue {
     fn default() -> Self {
-        Self {
-            events: BTreeMap::new(),
-            bytes: 0,
-            next_id: random_first_id(),
-        }
+        Self { events: BTreeMap::new(), bytes: 0, next_id: random_first_id() }
     }
 }
 
@@ -86,15 +82,8 @@ impl UpdateQueue {
         body.extend_from_slice(&update.stored);
         body.push(b'}');
         self.bytes += update.stored.len();
-        self.events.insert(
-            id,
-            Event {
-                id,
-                body: body.into(),
-                lane: update.lane,
-                expires_at: update.expires_at,
-            },
-        );
+        self.events
+            .insert(id, Event { id, body: body.into(), lane: update.lane, expires_at: update.expires_at });
         Ok(id)
     }
 

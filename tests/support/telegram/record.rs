@@ -176,9 +176,8 @@ impl Record {
             for attempt in &delivery.attempts {
                 summary.attempts += 1;
                 if attempt.finished_at.is_some() {
-                    let status = attempt
-                        .status
-                        .map_or_else(|| "none".to_owned(), |status| status.to_string());
+                    let status =
+                        attempt.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
                     *summary.statuses.entry(status).or_default() += 1;
                 }
             }

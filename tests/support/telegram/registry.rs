@@ -38,10 +38,7 @@ impl fmt::Debug for Registry {
 impl Registry {
     /// No bots.
     pub fn new(server: Arc<Server>) -> Self {
-        Self {
-            server,
-            tokens: Mutex::default(),
-        }
+        Self { server, tokens: Mutex::default() }
     }
 
     /// Makes a token known. A second token of the same bot shares its queue and its slot.
@@ -56,10 +53,7 @@ impl Registry {
             },
             |entry| Arc::clone(&entry.bot),
         );
-        let entry = Entry {
-            bot: Arc::clone(&bot),
-            revoked: false,
-        };
+        let entry = Entry { bot: Arc::clone(&bot), revoked: false };
         tokens.insert(token.to_owned(), entry);
         Ok(bot)
     }
@@ -78,20 +72,14 @@ impl Registry {
 
     /// The bot with that id; without an id, the first.
     pub fn bot(&self, id: Option<i64>) -> Option<Arc<Bot>> {
-        self.lock()
-            .values()
-            .map(|entry| &entry.bot)
-            .find(|bot| id.is_none_or(|id| bot.id == id))
-            .cloned()
+        self.lock().values().map(|entry| &entry.bot).find(|bot| id.is_none_or(|id| bot.id == id)).cloned()
     }
 
     /// All bots, and whether all of their tokens are revoked.
     pub fn bots(&self) -> Vec<(Arc<Bot>, bool)> {
         let mut bots = BTreeMap::new();
         for entry in self.lock().values() {
-            let (_, revoked) = bots
-                .entry(entry.bot.id)
-                .or_insert_with(|| (Arc::clone(&entry.bot), true));
+            let (_, revoked) = bots.entry(entry.bot.id).or_insert_with(|| (Arc::clone(&entry.bot), true));
             *revoked &= entry.revoked;
         }
         bots.into_values().collect()
@@ -116,7 +104,5 @@ fn bot_id(token: &str) -> Option<i64> {
         && !id.starts_with('0')
         && id.bytes().all(|byte| byte.is_ascii_digit())
         && !secret.is_empty();
-    id.parse()
-        .ok()
-        .filter(|id| well_formed && (1..1 << 52).contains(id))
+    id.parse().ok().filter(|id| well_formed && (1..1 << 52).contains(id))
 }

@@ -25,10 +25,8 @@ pub fn find(update_id: i64, arguments: &Arguments) -> Option<Reply> {
     if method.is_empty() {
         return None;
     }
-    let ignored = matches!(
-        method.as_str(),
-        "deletewebhook" | "setwebhook" | "close" | "logout"
-    ) || method.starts_with("get");
+    let ignored = matches!(method.as_str(), "deletewebhook" | "setwebhook" | "close" | "logout")
+        || method.starts_with("get");
     Some(Reply {
         update_id,
         method,

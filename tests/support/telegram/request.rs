@@ -9,15 +9,9 @@ const MAX_HEAD: usize = 4096;
 
 /// The request's head for a body of that length, if it fits.
 pub fn head(url: &WebhookUrl, secret_token: &str, body_length: usize) -> Option<Vec<u8>> {
-    let mut lines = vec![
-        format!("POST {} HTTP/1.1", url.target),
-        format!("Host: {}", url.authority()),
-    ];
+    let mut lines = vec![format!("POST {} HTTP/1.1", url.target), format!("Host: {}", url.authority())];
     if !url.userinfo.is_empty() {
-        lines.push(format!(
-            "Authorization: Basic {}",
-            BASE64_STANDARD.encode(&url.userinfo)
-        ));
+        lines.push(format!("Authorization: Basic {}", BASE64_STANDARD.encode(&url.userinfo)));
     }
     if !secret_token.is_empty() {
         lines.push(format!("X-Telegram-Bot-Api-Secret-Token: {secret_token}"));

@@ -100,8 +100,5 @@ pub fn check(address: IpAddr, local: bool) -> Result<IpAddr, AddressError> {
 }
 
 fn is_reserved(address: Ipv4Addr) -> bool {
-    RESERVED
-        .iter()
-        .filter_map(|range| range.parse::<Ipv4Net>().ok())
-        .any(|range| range.contains(&address))
+    RESERVED.iter().filter_map(|range| range.parse::<Ipv4Net>().ok()).any(|range| range.contains(&address))
 }

@@ -89,10 +89,9 @@ impl Reader {
                 self.input.advance(4);
                 Head::parse(&String::from_utf8_lossy(&head)).map(Some)
             }
-            None if self.input.len() > MAX_HEAD => Err(Unreadable::new(
-                431,
-                "Request Header Fields Too Large: total headers size exceeded",
-            )),
+            None if self.input.len() > MAX_HEAD => {
+                Err(Unreadable::new(431, "Request Header Fields Too Large: total headers size exceeded"))
+            }
             None => Ok(None),
         }
     }
@@ -129,9 +128,7 @@ impl Head {
             ..Self::default()
         };
         for line in headers.split("\r\n").filter(|line| !line.is_empty()) {
-            let (name, value) = line
-                .split_once(':')
-                .ok_or_else(|| Unreadable::new(400, "Bad Request"))?;
+            let (name, value) = line.split_once(':').ok_or_else(|| Unreadable::new(400, "Bad Request"))?;
             head.set(&name.trim().to_ascii_lowercase(), value.trim());
         }
         Ok(head)
@@ -157,22 +154,13 @@ impl Head {
             return Ok(Body::none());
         }
         if !matches!(self.transfer_encoding.as_str(), "" | "chunked") {
-            return Err(Unreadable::new(
-                501,
-                "Unimplemented: unsupported transfer-encoding",
-            ));
+            return Err(Unreadable::new(501, "Unimplemented: unsupported transfer-encoding"));
         }
         if !matches!(self.content_encoding.as_str(), "" | "gzip" | "deflate") {
-            return Err(Unreadable::new(
-                415,
-                "Unsupported Media Type: unsupported content-encoding",
-            ));
+            return Err(Unreadable::new(415, "Unsupported Media Type: unsupported content-encoding"));
         }
         if self.content_length >= MAX_CONTENT {
-            let message = format!(
-                "Request Entity Too Large: content length is {}",
-                self.content_length
-            );
+            let message = format!("Request Entity Too Large: content length is {}", self.content_length);
             return Err(Unreadable::new(413, message));
         }
         Ok(if self.transfer_encoding.is_empty() {
@@ -186,7 +174,5 @@ impl Head {
 /// The number at the start; 0 if there is none.
 fn leading_number(text: &str) -> u64 {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text.get(..end)
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or_default()
+    text.get(..end).and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }

@@ -61,15 +61,7 @@ pub async fn set_webhook(bot: &Arc<Bot>, arguments: &Arguments) -> ApiAnswer {
         Ok(valid) => valid,
         Err(reason) => return ApiAnswer::error(400, &format!("Bad Request: {reason}")),
     };
-    let webhook = Webhook {
-        settings,
-        url,
-        generation,
-        ip: None,
-        tls: None,
-        engine: None,
-        verified: false,
-    };
+    let webhook = Webhook { settings, url, generation, ip: None, tls: None, engine: None, verified: false };
     if !bot.lock().install(webhook, parameters.allowed_updates) {
         return overtaken(bot).await;
     }

@@ -14,19 +14,13 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-const SYSTEM_ROOTS: [&str; 2] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-];
+const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// What is wrong with a file of roots or an uploaded certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     #[error("can't read the roots from {path}: {source}")]
-    Roots {
-        path: String,
-        source: rustls::pki_types::pem::Error,
-    },
+    Roots { path: String, source: rustls::pki_types::pem::Error },
     #[error("the uploaded certificate is not PEM")]
     Certificate,
     #[error("can't set up TLS: {0}")]
@@ -38,10 +32,7 @@ pub fn roots(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
     let mut store = RootCertStore::empty();
     let path = ca_file.or_else(|| SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists()));
     if let Some(path) = path {
-        let failed = |source| TrustError::Roots {
-            path: path.display().to_string(),
-            source,
-        };
+        let failed = |source| TrustError::Roots { path: path.display().to_string(), source };
         for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
             // the system's bundle may hold roots that this library doesn't accept
             store.add_parsable_certificates([certificate.map_err(failed)?]);
@@ -52,9 +43,8 @@ pub fn roots(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
 
 /// Trust in an uploaded certificate alone.
 pub fn certificate(pem: &[u8]) -> Result<Arc<ClientConfig>, TrustError> {
-    let uploaded: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| TrustError::Certificate)?;
+    let uploaded: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| TrustError::Certificate)?;
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(uploaded.iter().cloned());
     if store.is_empty() {
@@ -66,11 +56,7 @@ pub fn certificate(pem: &[u8]) -> Result<Arc<ClientConfig>, TrustError> {
             .map_err(|error| TrustError::Tls(error.to_string()))?,
         uploaded,
     };
-    Ok(config(
-        ClientConfig::builder()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier)),
-    ))
+    Ok(config(ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier))))
 }
 
 fn config(
@@ -99,9 +85,7 @@ impl ServerCertVerifier for UploadedVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if !self.uploaded.iter().any(|known| known == end_entity) {
-            return self
-                .chain
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+            return self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         }
         let (_, parsed) = x509_parser::parse_x509_certificate(end_entity)
             .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;

@@ -99,11 +99,7 @@ fn request_target(rest: &str) -> String {
     let rest = rest.trim_end_matches([' ', '\t', '\r', '\n', '\0', '\x0b']);
     let slash = if rest.starts_with('/') { "" } else { "/" };
     let escaped = rest.chars().map(|character| {
-        if character <= ' ' {
-            format!("%{:02X}", u32::from(character))
-        } else {
-            character.to_string()
-        }
+        if character <= ' ' { format!("%{:02X}", u32::from(character)) } else { character.to_string() }
     });
     std::iter::once(slash.to_owned()).chain(escaped).collect()
 }

@@ -30,18 +30,12 @@ pub async fn run(exit: bool) -> anyhow::Result<()> {
     if let Ok(outcome) = &outcome
         && !exit
     {
-        println!(
-            "\n{}\n\n{}",
-            commands(&installation, &outcome.scenario),
-            outcome.line
-        );
+        println!("\n{}\n\n{}", commands(&installation, &outcome.scenario), outcome.line);
         println!("\nEverything stays up until Ctrl-C.");
         tokio::signal::ctrl_c().await?;
     }
     progress.say("taking everything down");
-    installation
-        .down(&progress.sayer(), &[installation::DEMO])
-        .await?;
+    installation.down(&progress.sayer(), &[installation::DEMO]).await?;
     let outcome = outcome?;
     println!("{}", outcome.line);
     if !outcome.right {
@@ -72,10 +66,7 @@ async fn play(installation: &Installation, progress: &Progress) -> anyhow::Resul
     let refusals = forgery::try_all(&mut connection, &scenario.slot(WEBHOOK).await?).await?;
     let received = wait::until("the CRM to receive every update", PATIENCE, || async {
         let received = scenario.received().await?;
-        let distinct = received
-            .iter()
-            .filter(|received| sent.contains(&received.update_id))
-            .count();
+        let distinct = received.iter().filter(|received| sent.contains(&received.update_id)).count();
         if distinct < sent.len() {
             bail!("the CRM has {distinct} of {}", sent.len());
         }
@@ -87,18 +78,12 @@ async fn play(installation: &Installation, progress: &Progress) -> anyhow::Resul
 
 fn judge(scenario: Scenario, sent: &BTreeSet<i64>, received: &[Received], refusals: &[Refusal]) -> Outcome {
     let ledger = Ledger::new(sent, received);
-    let accepted = refusals
-        .iter()
-        .filter(|refusal| (200..300).contains(&refusal.got))
-        .count()
-        + ledger.foreign;
+    let accepted =
+        refusals.iter().filter(|refusal| (200..300).contains(&refusal.got)).count() + ledger.foreign;
     println!("\n  {:<26} {:>8} {:>8}", "forged request", "expected", "answer");
     for refusal in refusals {
         let mark = if refusal.is_right() { "" } else { "  <- wrong" };
-        println!(
-            "  {:<26} {:>8} {:>8}{mark}",
-            refusal.what, refusal.expected, refusal.got
-        );
+        println!("  {:<26} {:>8} {:>8}{mark}", refusal.what, refusal.expected, refusal.got);
     }
     println!("\n  {:<26} {:>8}", "updates sent", ledger.sent);
     println!("  {:<26} {:>8}", "received by the CRM", ledger.delivered);

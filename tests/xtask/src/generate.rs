@@ -5,10 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 
 /// Places of the generated definition, from the workspace's root.
-const DEFINITIONS: &[&str] = &[
-    "crds/telegramwebhooks.yaml",
-    "charts/telegram-webhook-operator/files/telegramwebhooks.yaml",
-];
+const DEFINITIONS: &[&str] =
+    &["crds/telegramwebhooks.yaml", "charts/telegram-webhook-operator/files/telegramwebhooks.yaml"];
 
 /// Writes every generated file.
 pub fn run() -> anyhow::Result<()> {

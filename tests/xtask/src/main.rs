@@ -11,10 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(
-    bin_name = "cargo xtask",
-    about = "Works with this workspace beyond `cargo build`"
-)]
+#[command(bin_name = "cargo xtask", about = "Works with this workspace beyond `cargo build`")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

@@ -17,11 +17,7 @@ struct Step {
 
 /// What needs no cluster.
 const HERE: &[Step] = &[
-    Step {
-        what: "formatting",
-        usually: "1 s",
-        command: &["fmt", "--all", "--check"],
-    },
+    Step { what: "formatting", usually: "1 s", command: &["fmt", "--all", "--check"] },
     Step {
         what: "lints",
         usually: "3 min cold, seconds warm",
@@ -49,28 +45,12 @@ const ON_THE_CLUSTER: &[Step] = &[
     Step {
         what: "the operator against a real API server",
         usually: "1 min",
-        command: &[
-            "test",
-            "-p",
-            "telegram-webhook-tests",
-            "--test",
-            "operator",
-            "--",
-            "--test-threads=4",
-        ],
+        command: &["test", "-p", "telegram-webhook-tests", "--test", "operator", "--", "--test-threads=4"],
     },
     Step {
         what: "the whole path on a real cluster",
         usually: "4 min",
-        command: &[
-            "test",
-            "-p",
-            "telegram-webhook-tests",
-            "--test",
-            "system",
-            "--",
-            "--test-threads=4",
-        ],
+        command: &["test", "-p", "telegram-webhook-tests", "--test", "system", "--", "--test-threads=4"],
     },
 ];
 
@@ -94,15 +74,8 @@ pub async fn run() -> anyhow::Result<()> {
 }
 
 async fn run_step(step: &Step, progress: &Progress) -> anyhow::Result<()> {
-    let Step {
-        what,
-        usually,
-        command,
-    } = step;
-    progress.say(&format!(
-        "{what} (usually {usually}): cargo {}",
-        command.join(" ")
-    ));
+    let Step { what, usually, command } = step;
+    progress.say(&format!("{what} (usually {usually}): cargo {}", command.join(" ")));
     let status = Command::new(env!("CARGO")).args(*command).status().await?;
     if !status.success() {
         bail!("{what}: cargo {} failed", command.join(" "));
@@ -129,10 +102,7 @@ async fn single_tls_stack(progress: &Progress) -> anyhow::Result<()> {
             .output()
             .await?;
         if !output.stdout.is_empty() {
-            bail!(
-                "{banned} is compiled in:\n{}",
-                String::from_utf8_lossy(&output.stdout)
-            );
+            bail!("{banned} is compiled in:\n{}", String::from_utf8_lossy(&output.stdout));
         }
     }
     Ok(())
@@ -155,16 +125,7 @@ async fn deny(progress: &Progress) -> anyhow::Result<()> {
     }
     progress.say("licences, sources, doubled versions");
     let status = Command::new(env!("CARGO"))
-        .args([
-            "deny",
-            "--offline",
-            "--config",
-            ".deny.toml",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ])
+        .args(["deny", "--offline", "--config", ".deny.toml", "check", "bans", "licenses", "sources"])
         .status()
         .await?;
     if !status.success() {

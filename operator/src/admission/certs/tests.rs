@@ -47,12 +47,7 @@ fn a_leaf_verifies_against_the_bundle_for_its_name_and_time_only() {
     let leaf = leaf(&authority, start());
     let bundle = authority.bundle(start());
     assert!(verifies(&leaf, &bundle, NAME, start()));
-    assert!(verifies(
-        &leaf,
-        &bundle,
-        NAME,
-        start() - SignedDuration::from_mins(4)
-    ));
+    assert!(verifies(&leaf, &bundle, NAME, start() - SignedDuration::from_mins(4)));
     assert!(verifies(&leaf, &bundle, NAME, start() + days(6)));
     assert!(!verifies(&leaf, &bundle, "other.operators.svc", start()));
     assert!(!verifies(&leaf, &bundle, NAME, start() + days(8)));
@@ -116,14 +111,7 @@ fn the_previous_authority_is_trusted_until_its_last_leaf_has_expired() {
 fn an_expired_previous_authority_is_not_trusted() {
     let old = Authority::generate(start()).unwrap();
     let late = start() + days(400);
-    assert_eq!(
-        old.renewed(late)
-            .unwrap()
-            .bundle(late)
-            .matches("BEGIN CERTIFICATE")
-            .count(),
-        1
-    );
+    assert_eq!(old.renewed(late).unwrap().bundle(late).matches("BEGIN CERTIFICATE").count(), 1);
 }
 
 #[test]
@@ -135,26 +123,11 @@ fn a_secret_that_was_tampered_with_is_told_apart() {
         Authority::from_data(&data).unwrap_err()
     };
     let other = Authority::generate(start()).unwrap().to_data();
-    assert!(matches!(
-        Authority::from_data(&BTreeMap::new()),
-        Err(Error::Missing(PRIVATE_KEY))
-    ));
-    assert!(matches!(
-        with(CERTIFICATE, b"nonsense"),
-        Error::Unreadable(CERTIFICATE)
-    ));
-    assert!(matches!(
-        with(PRIVATE_KEY, b"\xff"),
-        Error::Unreadable(PRIVATE_KEY)
-    ));
-    assert!(matches!(
-        with(PREVIOUS_CERTIFICATE, b""),
-        Error::Unreadable(PREVIOUS_CERTIFICATE)
-    ));
-    assert!(matches!(
-        with(PRIVATE_KEY, &other[PRIVATE_KEY].0),
-        Error::KeyMismatch
-    ));
+    assert!(matches!(Authority::from_data(&BTreeMap::new()), Err(Error::Missing(PRIVATE_KEY))));
+    assert!(matches!(with(CERTIFICATE, b"nonsense"), Error::Unreadable(CERTIFICATE)));
+    assert!(matches!(with(PRIVATE_KEY, b"\xff"), Error::Unreadable(PRIVATE_KEY)));
+    assert!(matches!(with(PREVIOUS_CERTIFICATE, b""), Error::Unreadable(PREVIOUS_CERTIFICATE)));
+    assert!(matches!(with(PRIVATE_KEY, &other[PRIVATE_KEY].0), Error::KeyMismatch));
 }
 
 #[test]
@@ -162,10 +135,8 @@ fn debug_output_and_errors_hold_no_key() {
     let authority = Authority::generate(start()).unwrap();
     let key = authority.key.serialize_pem();
     let line = key.lines().nth(1).unwrap();
-    let broken = BTreeMap::from([(
-        PRIVATE_KEY.to_owned(),
-        ByteString(key.replace("BEGIN", "BEGINN").into_bytes()),
-    )]);
+    let broken =
+        BTreeMap::from([(PRIVATE_KEY.to_owned(), ByteString(key.replace("BEGIN", "BEGINN").into_bytes()))]);
     let error = Authority::from_data(&broken).unwrap_err();
     let shown = format!("{authority:?} {:?} {error} {error:?}", leaf(&authority, start()));
     assert!(!shown.contains(line), "{shown}");

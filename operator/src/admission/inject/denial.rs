@@ -19,21 +19,13 @@ pub enum Denial {
          Labels of the pod: {labels}. TelegramWebhooks in the namespace: {webhooks}. Create a TelegramWebhook whose \
          spec.workload.selector.matchLabels are all among the pod's labels, correct one of the two, or remove the label"
     )]
-    NoMatch {
-        namespace: String,
-        labels: String,
-        webhooks: String,
-    },
+    NoMatch { namespace: String, labels: String, webhooks: String },
     #[error(
         "TelegramWebhooks {first} and {second} select this pod, both with spec.endpoint.host {host} but with different \
          spec.endpoint.tls.secretRef: the sidecar could not tell which certificate to show. Let both name the same \
          Secret, or use different hosts"
     )]
-    AmbiguousCertificate {
-        host: String,
-        first: String,
-        second: String,
-    },
+    AmbiguousCertificate { host: String, first: String, second: String },
     #[error(
         "spec.hostNetwork is true: the sidecar's ports would be the node's, and other pods could reach the application \
          around it. Remove hostNetwork or the label {INJECT_LABEL}"
@@ -49,11 +41,7 @@ pub enum Denial {
         "container {container} declares port {number} (name {name:?}): ports {WEBHOOK_PORT} and {ADMIN_PORT} and the \
          names tg-webhook and tg-admin are the sidecar's. Let the application use another port"
     )]
-    Port {
-        container: String,
-        name: String,
-        number: i32,
-    },
+    Port { container: String, name: String, number: i32 },
     #[error("the pod has a volume named {0}: that name is the sidecar's. Rename the volume")]
     VolumeName(String),
     #[error("container {0} mounts the volume with the sidecar's secrets. Remove that mount")]
@@ -72,11 +60,7 @@ pub fn no_match(namespace: &str, labels: &BTreeMap<String, String>, webhooks: &[
             Some(_) => ", being deleted",
             None => "",
         };
-        format!(
-            "{} (matchLabels {}{state})",
-            sidecar::name(webhook),
-            listed(wanted.map(pair))
-        )
+        format!("{} (matchLabels {}{state})", sidecar::name(webhook), listed(wanted.map(pair)))
     });
     Denial::NoMatch {
         namespace: namespace.to_owned(),

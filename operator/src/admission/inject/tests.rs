@@ -69,22 +69,14 @@ fn injected(pod: &Value, webhooks: &[TelegramWebhook]) -> Value {
 fn a_pod_gets_the_container_the_volumes_and_the_annotations_and_keeps_the_rest() {
     let golden: Value = serde_json::from_str(include_str!("tests/injected.json")).unwrap();
     let actual = injected(&pod(), &[support()]);
-    assert_eq!(
-        actual,
-        golden,
-        "{}",
-        serde_json::to_string_pretty(&actual).unwrap()
-    );
+    assert_eq!(actual, golden, "{}", serde_json::to_string_pretty(&actual).unwrap());
 }
 
 #[test]
 fn an_injected_pod_is_left_alone() {
     for pod in [
         pod(),
-        pod_with(
-            "/spec/initContainers",
-            json!([{"name": "migrate", "image": "crm:1"}]),
-        ),
+        pod_with("/spec/initContainers", json!([{"name": "migrate", "image": "crm:1"}])),
         pod_with("/spec/volumes", json!([{"name": "data", "emptyDir": {}}])),
         pod_with("/metadata/annotations", json!({"a": "b"})),
     ] {
@@ -104,38 +96,23 @@ fn the_injected_container_reads_back_as_the_api_types_do() {
 
 #[test]
 fn the_sidecar_comes_before_the_pods_own_init_containers() {
-    let pod = pod_with(
-        "/spec/initContainers",
-        json!([{"name": "migrate", "image": "crm:1"}]),
-    );
+    let pod = pod_with("/spec/initContainers", json!([{"name": "migrate", "image": "crm:1"}]));
     let spec = &injected(&pod, &[support()])["spec"];
     assert_eq!(spec["initContainers"][0]["name"], SIDECAR_CONTAINER);
-    assert_eq!(
-        spec["initContainers"][1],
-        json!({"name": "migrate", "image": "crm:1"})
-    );
+    assert_eq!(spec["initContainers"][1], json!({"name": "migrate", "image": "crm:1"}));
 }
 
 #[test]
 fn volumes_annotations_and_fields_that_we_do_not_know_survive() {
-    let mut pod = pod_with(
-        "/spec/volumes",
-        json!([{"name": "data", "fromTheFuture": {"a": 1}}]),
-    );
+    let mut pod = pod_with("/spec/volumes", json!([{"name": "data", "fromTheFuture": {"a": 1}}]));
     pod["spec"]["fromTheFuture"] = json!(true);
     pod["metadata"]["annotations"] = json!({"a/b~c": "d", DEFAULT_CONTAINER_ANNOTATION: "chosen"});
     let injected = injected(&pod, &[support()]);
-    assert_eq!(
-        injected["spec"]["volumes"][0],
-        json!({"name": "data", "fromTheFuture": {"a": 1}})
-    );
+    assert_eq!(injected["spec"]["volumes"][0], json!({"name": "data", "fromTheFuture": {"a": 1}}));
     assert_eq!(injected["spec"]["volumes"].as_array().unwrap().len(), 3);
     assert_eq!(injected["spec"]["fromTheFuture"], json!(true));
     assert_eq!(injected["metadata"]["annotations"]["a/b~c"], "d");
-    assert_eq!(
-        injected["metadata"]["annotations"][DEFAULT_CONTAINER_ANNOTATION],
-        "chosen"
-    );
+    assert_eq!(injected["metadata"]["annotations"][DEFAULT_CONTAINER_ANNOTATION], "chosen");
 }
 
 #[test]
@@ -151,14 +128,8 @@ fn of_a_differing_sidecar_only_our_parts_are_replaced() {
     old["metadata"]["annotations"]["other"] = json!("kept");
     let fresh = injected(&pod(), &[support()]);
     let new = injected(&old, &[support()]);
-    assert_eq!(
-        new["spec"]["initContainers"][0],
-        json!({"name": "mesh", "image": "mesh:1"})
-    );
-    assert_eq!(
-        new["spec"]["initContainers"][1],
-        fresh["spec"]["initContainers"][0]
-    );
+    assert_eq!(new["spec"]["initContainers"][0], json!({"name": "mesh", "image": "mesh:1"}));
+    assert_eq!(new["spec"]["initContainers"][1], fresh["spec"]["initContainers"][0]);
     assert_eq!(new["spec"]["volumes"], fresh["spec"]["volumes"]);
     assert_eq!(new["spec"]["containers"], old["spec"]["containers"]);
     assert_eq!(new["metadata"]["annotations"]["other"], "kept");
@@ -190,23 +161,15 @@ fn several_resources_share_one_sidecar_sorted_by_name() {
         "support-tls",
     ];
     assert_eq!(secrets, expected);
-    let annotation = pod["metadata"]["annotations"][INJECTED_ANNOTATION]
-        .as_str()
-        .unwrap();
+    let annotation = pod["metadata"]["annotations"][INJECTED_ANNOTATION].as_str().unwrap();
     let annotation: Value = serde_json::from_str(annotation).unwrap();
     assert_eq!(annotation["webhooks"], json!(["alerts", "sales", "support"]));
 }
 
 #[test]
 fn the_order_in_which_resources_are_listed_changes_nothing() {
-    let (a, b) = (
-        webhook("a", &json!({"app": "crm"})),
-        webhook("b", &json!({"app": "crm"})),
-    );
-    assert_eq!(
-        injected(&pod(), &[a.clone(), b.clone()]),
-        injected(&pod(), &[b, a])
-    );
+    let (a, b) = (webhook("a", &json!({"app": "crm"})), webhook("b", &json!({"app": "crm"})));
+    assert_eq!(injected(&pod(), &[a.clone(), b.clone()]), injected(&pod(), &[b, a]));
 }
 
 #[test]
@@ -223,17 +186,12 @@ fn a_pod_that_nothing_selects_is_denied_with_what_to_compare() {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     let message = run(&pod(), &[]).unwrap_err().to_string();
-    assert!(
-        message.contains("TelegramWebhooks in the namespace: none"),
-        "{message}"
-    );
+    assert!(message.contains("TelegramWebhooks in the namespace: none"), "{message}");
 }
 
 #[test]
 fn a_denial_stays_short_however_many_resources_there_are() {
-    let webhooks: Vec<_> = (0..500)
-        .map(|n| webhook(&format!("w{n}"), &json!({"app": "shop"})))
-        .collect();
+    let webhooks: Vec<_> = (0..500).map(|n| webhook(&format!("w{n}"), &json!({"app": "shop"}))).collect();
     let message = run(&pod(), &webhooks).unwrap_err().to_string();
     assert!(message.contains("and more") && message.len() < 1500, "{message}");
 }
@@ -247,10 +205,7 @@ fn a_resource_selects_only_pods_with_all_its_labels_and_not_while_it_is_deleted(
         deletion_timestamp: Some(from_value(json!("2026-01-01T00:00:00Z")).unwrap()),
         ..deleted.metadata
     };
-    assert!(matches!(
-        run(&pod(), &[partly, nothing, deleted]),
-        Err(Denial::NoMatch { .. })
-    ));
+    assert!(matches!(run(&pod(), &[partly, nothing, deleted]), Err(Denial::NoMatch { .. })));
 }
 
 #[test]
@@ -289,25 +244,16 @@ fn the_sidecars_ports_belong_to_the_sidecar_alone() {
         json!({"containerPort": 2, "name": "tg-admin"}),
     ] {
         let app = pod_with("/spec/containers/0/ports/-", port.clone());
-        assert!(
-            matches!(run(&app, &[support()]), Err(Denial::Port { .. })),
-            "{port}"
-        );
+        assert!(matches!(run(&app, &[support()]), Err(Denial::Port { .. })), "{port}");
         let init = json!([{"name": "mesh", "image": "mesh:1", "ports": [port]}]);
         let init = pod_with("/spec/initContainers", init);
-        assert!(
-            matches!(run(&init, &[support()]), Err(Denial::Port { .. })),
-            "{init}"
-        );
+        assert!(matches!(run(&init, &[support()]), Err(Denial::Port { .. })), "{init}");
     }
 }
 
 #[test]
 fn names_of_ours_that_are_taken_are_denied() {
-    let named = pod_with(
-        "/spec/containers/-",
-        json!({"name": SIDECAR_CONTAINER, "image": "evil:1"}),
-    );
+    let named = pod_with("/spec/containers/-", json!({"name": SIDECAR_CONTAINER, "image": "evil:1"}));
     assert!(matches!(run(&named, &[support()]), Err(Denial::ContainerName)));
     for name in [CONFIG_VOLUME, NO_TOKEN_VOLUME] {
         let volume = pod_with("/spec/volumes", json!([{"name": name, "emptyDir": {}}]));

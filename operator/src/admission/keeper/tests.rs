@@ -8,14 +8,7 @@ async fn replica(cluster: &Arc<Cluster>) -> (Keeper, watch::Receiver<bool>) {
     let (ready, readiness) = watch::channel(false);
     let certificate = Arc::new(ServingCertificate::default());
     let client = cluster.client().await;
-    let keeper = Keeper::new(
-        &client,
-        "operators",
-        "admission",
-        "injector".to_owned(),
-        certificate,
-        ready,
-    );
+    let keeper = Keeper::new(&client, "operators", "admission", "injector".to_owned(), certificate, ready);
     (keeper, readiness)
 }
 
@@ -42,18 +35,9 @@ async fn the_first_look_sets_everything_up_and_the_second_changes_nothing() {
     keeper.check(start()).await.unwrap();
     assert!(*ready.borrow());
     assert_eq!(cluster.bundle(), authority(&cluster).bundle(start()));
-    assert!(
-        !keeper
-            .leaf
-            .as_ref()
-            .unwrap()
-            .is_due(&authority(&cluster), start())
-    );
+    assert!(!keeper.leaf.as_ref().unwrap().is_due(&authority(&cluster), start()));
     assert!(served(&keeper).is_some());
-    let expected = [
-        format!("POST {SECRETS}/{SECRET}"),
-        format!("PATCH {CONFIGURATION}"),
-    ];
+    let expected = [format!("POST {SECRETS}/{SECRET}"), format!("PATCH {CONFIGURATION}")];
     assert_eq!(cluster.take_writes(), expected);
 
     keeper.check(start()).await.unwrap();
@@ -69,14 +53,8 @@ async fn a_replica_that_is_second_to_make_the_authority_takes_the_firsts() {
     cluster.configure();
     let (first, _) = replica(&cluster).await;
     let (second, _) = replica(&cluster).await;
-    let theirs = first
-        .write(None, Authority::generate(start()).unwrap())
-        .await
-        .unwrap();
-    let ours = second
-        .write(None, Authority::generate(start()).unwrap())
-        .await
-        .unwrap();
+    let theirs = first.write(None, Authority::generate(start()).unwrap()).await.unwrap();
+    let ours = second.write(None, Authority::generate(start()).unwrap()).await.unwrap();
     assert_eq!(ours.to_data(), theirs.to_data());
 }
 
@@ -101,11 +79,7 @@ async fn a_bundle_that_can_not_be_set_makes_the_replica_unready_until_it_can() {
     let (mut keeper, ready) = replica(&cluster).await;
     keeper.check(start()).await.unwrap();
     cluster.configure();
-    cluster
-        .refused
-        .lock()
-        .unwrap()
-        .insert(CONFIGURATION.to_owned(), 403);
+    cluster.refused.lock().unwrap().insert(CONFIGURATION.to_owned(), 403);
     assert!(matches!(keeper.check(start()).await, Err(Error::SetCaBundle(..))));
     assert!(!*ready.borrow());
     keeper.check(start()).await.unwrap();
@@ -120,10 +94,7 @@ async fn without_a_configuration_a_replica_is_not_ready() {
     keeper.check(start()).await.unwrap();
     assert!(*ready.borrow());
     cluster.objects.lock().unwrap().remove(CONFIGURATION);
-    assert!(matches!(
-        keeper.check(start()).await,
-        Err(Error::NoConfiguration(_))
-    ));
+    assert!(matches!(keeper.check(start()).await, Err(Error::NoConfiguration(_))));
     assert!(!*ready.borrow());
 }
 
@@ -136,10 +107,7 @@ async fn a_due_authority_is_renewed_and_its_leaf_served_only_a_look_later() {
     let rotation = start() + SignedDuration::from_hours(24 * 250);
     keeper.check(start()).await.unwrap();
     // a leaf that is not due by its own age
-    keeper
-        .check(rotation - SignedDuration::from_hours(24 * 7))
-        .await
-        .unwrap();
+    keeper.check(rotation - SignedDuration::from_hours(24 * 7)).await.unwrap();
     let old = authority(&cluster);
     keeper.check(rotation).await.unwrap();
     assert_ne!(authority(&cluster).to_data(), old.to_data());
@@ -149,21 +117,9 @@ async fn a_due_authority_is_renewed_and_its_leaf_served_only_a_look_later() {
 
     keeper.check(rotation).await.unwrap();
     assert!(!Arc::ptr_eq(&before, &served(&keeper).unwrap()));
-    assert!(
-        !keeper
-            .leaf
-            .as_ref()
-            .unwrap()
-            .is_due(&authority(&cluster), rotation)
-    );
+    assert!(!keeper.leaf.as_ref().unwrap().is_due(&authority(&cluster), rotation));
     other.check(rotation).await.unwrap();
-    assert!(
-        !other
-            .leaf
-            .as_ref()
-            .unwrap()
-            .is_due(&authority(&cluster), rotation)
-    );
+    assert!(!other.leaf.as_ref().unwrap().is_due(&authority(&cluster), rotation));
 
     let week_later = rotation + SignedDuration::from_hours(24 * 7 + 1);
     keeper.check(week_later).await.unwrap();
@@ -178,11 +134,7 @@ async fn an_authority_that_can_not_be_used_is_replaced() {
         "metadata": {"name": SECRET, "resourceVersion": "7"},
         "data": {"ca.crt": "bm9uc2Vuc2U="},
     });
-    cluster
-        .objects
-        .lock()
-        .unwrap()
-        .insert(format!("{SECRETS}/{SECRET}"), broken);
+    cluster.objects.lock().unwrap().insert(format!("{SECRETS}/{SECRET}"), broken);
     let (mut keeper, ready) = replica(&cluster).await;
     keeper.check(start()).await.unwrap();
     assert!(*ready.borrow());
@@ -195,11 +147,7 @@ async fn a_replica_whose_leaf_nobody_trusts_any_more_gets_a_new_one_at_once() {
     cluster.configure();
     let (mut keeper, ready) = replica(&cluster).await;
     keeper.check(start()).await.unwrap();
-    cluster
-        .objects
-        .lock()
-        .unwrap()
-        .remove(&format!("{SECRETS}/{SECRET}"));
+    cluster.objects.lock().unwrap().remove(&format!("{SECRETS}/{SECRET}"));
     keeper.check(start()).await.unwrap();
     assert!(*ready.borrow());
     assert!(keeper.leaf.as_ref().unwrap().is_trusted_by(&cluster.bundle()));

@@ -67,10 +67,7 @@ fn review() -> Value {
 }
 
 async fn answer(lookup: Fake, review: &Value) -> AdmissionResponse {
-    let reviewer = Reviewer {
-        lookup,
-        sidecar_image: "sidecar:1".to_owned(),
-    };
+    let reviewer = Reviewer { lookup, sidecar_image: "sidecar:1".to_owned() };
     let review = reviewer.review(review.to_string().as_bytes()).await.unwrap();
     assert_eq!(review.types.api_version, "admission.k8s.io/v1");
     assert_eq!(review.types.kind, "AdmissionReview");
@@ -95,10 +92,7 @@ async fn a_dry_run_gets_the_same_answer() {
     let mut dry = review();
     dry["request"]["dryRun"] = json!(true);
     let webhooks = || Fake::Webhooks(vec![support()]);
-    assert_eq!(
-        answer(webhooks(), &dry).await,
-        answer(webhooks(), &review()).await
-    );
+    assert_eq!(answer(webhooks(), &dry).await, answer(webhooks(), &review()).await);
 }
 
 #[tokio::test]
@@ -114,18 +108,10 @@ async fn a_pod_that_is_injected_already_gets_no_patch() {
 #[tokio::test]
 async fn a_pod_that_nothing_selects_is_forbidden() {
     let response = answer(Fake::Webhooks(Vec::new()), &review()).await;
-    let Status {
-        code,
-        reason,
-        message,
-        ..
-    } = response.result;
+    let Status { code, reason, message, .. } = response.result;
     assert!(!response.allowed && response.patch.is_none());
     assert_eq!((code, reason.as_str()), (403, "Forbidden"));
-    assert!(
-        message.contains("no TelegramWebhook in namespace crm selects it"),
-        "{message}"
-    );
+    assert!(message.contains("no TelegramWebhook in namespace crm selects it"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,10 +120,7 @@ async fn a_pod_is_refused_with_a_retry_hint_while_resources_can_not_be_listed() 
         let response = answer(lookup, &review()).await;
         assert!(!response.allowed);
         assert_eq!(response.result.code, 503);
-        assert_eq!(
-            response.result.details.unwrap().retry_after_seconds,
-            RETRY_AFTER_SECONDS
-        );
+        assert_eq!(response.result.details.unwrap().retry_after_seconds, RETRY_AFTER_SECONDS);
         assert!(response.result.message.contains("Try again"));
     }
 }
@@ -160,21 +143,12 @@ async fn what_did_not_opt_in_passes_unchanged() {
 
 #[tokio::test]
 async fn what_is_no_review_of_version_1_is_an_error() {
-    let reviewer = Reviewer {
-        lookup: Fake::Fails,
-        sidecar_image: String::new(),
-    };
+    let reviewer = Reviewer { lookup: Fake::Fails, sidecar_image: String::new() };
     let mut old = review();
     old["apiVersion"] = json!("admission.k8s.io/v1beta1");
     let mut empty = review();
     empty["request"] = json!(null);
     assert!(matches!(reviewer.review(b"{").await, Err(Error::Malformed(_))));
-    assert!(matches!(
-        reviewer.review(old.to_string().as_bytes()).await,
-        Err(Error::NoRequest)
-    ));
-    assert!(matches!(
-        reviewer.review(empty.to_string().as_bytes()).await,
-        Err(Error::NoRequest)
-    ));
+    assert!(matches!(reviewer.review(old.to_string().as_bytes()).await, Err(Error::NoRequest)));
+    assert!(matches!(reviewer.review(empty.to_string().as_bytes()).await, Err(Error::NoRequest)));
 }

@@ -42,24 +42,11 @@ async fn start() -> Server {
     let address = listener.local_addr().unwrap();
     let certificate = Arc::new(ServingCertificate::default());
     let shutdown = CancellationToken::new();
-    let reviewer = Arc::new(Reviewer {
-        lookup: Nothing,
-        sidecar_image: "sidecar:1".to_owned(),
-    });
+    let reviewer = Arc::new(Reviewer { lookup: Nothing, sidecar_image: "sidecar:1".to_owned() });
     // another test may have been first
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let task = tokio::spawn(serve(
-        listener,
-        tls(Arc::clone(&certificate)),
-        reviewer,
-        shutdown.clone(),
-    ));
-    Server {
-        address,
-        certificate,
-        shutdown,
-        task,
-    }
+    let task = tokio::spawn(serve(listener, tls(Arc::clone(&certificate)), reviewer, shutdown.clone()));
+    Server { address, certificate, shutdown, task }
 }
 
 fn authority() -> Authority {
@@ -67,9 +54,7 @@ fn authority() -> Authority {
 }
 
 fn leaf(authority: &Authority) -> Leaf {
-    authority
-        .sign_leaf(&[NAME.to_owned()], jiff::Timestamp::now())
-        .unwrap()
+    authority.sign_leaf(&[NAME.to_owned()], jiff::Timestamp::now()).unwrap()
 }
 
 /// Connects as an API server does whose `caBundle` is `authority`'s.
@@ -81,9 +66,7 @@ async fn connect(
     for certificate in CertificateDer::pem_slice_iter(authority.bundle(jiff::Timestamp::now()).as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(server.address).await?;
     let name = ServerName::try_from(NAME).unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
@@ -105,10 +88,7 @@ async fn send(
         .body(Full::new(body.into()))
         .unwrap();
     let response = connection.send_request(request).await.unwrap();
-    (
-        response.status(),
-        response.into_body().collect().await.unwrap().to_bytes(),
-    )
+    (response.status(), response.into_body().collect().await.unwrap().to_bytes())
 }
 
 fn review() -> String {
@@ -185,17 +165,7 @@ async fn shutdown_ends_the_server_and_idle_connections() {
     send(&mut connection, "POST", "/inject", review()).await;
     server.shutdown.cancel();
     timeout(DRAIN_TIMEOUT, server.task).await.unwrap().unwrap();
-    assert!(
-        connect(
-            &Server {
-                task: tokio::spawn(async {}),
-                ..server
-            },
-            &authority
-        )
-        .await
-        .is_err()
-    );
+    assert!(connect(&Server { task: tokio::spawn(async {}), ..server }, &authority).await.is_err());
 }
 
 #[tokio::test]

@@ -21,10 +21,7 @@ fn valid() -> ValidatedWebhook {
             token: BotToken::parse(fixtures::TOKEN).unwrap(),
         },
         selector: BTreeMap::from([("app".into(), "helpdesk".into())]),
-        upstream: Upstream {
-            port: 3000,
-            path: "/webhooks/telegram".into(),
-        },
+        upstream: Upstream { port: 3000, path: "/webhooks/telegram".into() },
         host: "hooks.example.com".into(),
         port: 443,
         ip_address: None,
@@ -57,10 +54,7 @@ fn the_secret_holds_what_the_sidecar_reads_and_its_digest_names_it() {
     let bytes = &prepared.secret.data.as_ref().unwrap()["config.json"].0;
     let config = WebhookConfig::parse(bytes).unwrap();
     assert_eq!(config.webhook, "crm/support");
-    assert_eq!(
-        (config.bot_id, config.host.as_str()),
-        (123_456, "hooks.example.com")
-    );
+    assert_eq!((config.bot_id, config.host.as_str()), (123_456, "hooks.example.com"));
     assert_eq!(config.slots.len(), 1);
     assert_eq!(prepared.digest, digest(bytes));
 }
@@ -81,10 +75,7 @@ fn children_carry_our_labels_and_belong_to_the_resource() {
     let prepared = built(&valid());
     for metadata in [&prepared.secret.metadata, &prepared.service.metadata] {
         let labels = metadata.labels.as_ref().unwrap();
-        assert_eq!(
-            labels["app.kubernetes.io/managed-by"],
-            "telegram-webhook-operator"
-        );
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "telegram-webhook-operator");
         assert_eq!(labels["telegram-webhook.dev/webhook"], "support");
         assert_eq!(labels.len(), 3);
         assert_eq!(metadata.owner_references.as_ref().unwrap()[0].name, "support");
@@ -97,33 +88,18 @@ fn telegram_is_told_the_complete_set() {
     let parameters = &wanted.parameters;
     assert!(parameters.url.starts_with("https://hooks.example.com/telegram/"));
     assert_eq!(parameters.secret_token.len(), 43);
-    assert_eq!(
-        (parameters.max_connections, parameters.ip_address.as_ref()),
-        (40, None)
-    );
+    assert_eq!((parameters.max_connections, parameters.ip_address.as_ref()), (40, None));
     assert!(parameters.allowed_updates.is_empty());
     assert_eq!((wanted.slot, wanted.bot_id), (1, 123_456));
-    let other_port = built(&ValidatedWebhook {
-        port: 8443,
-        ..valid()
-    })
-    .wanted;
-    assert!(
-        other_port
-            .parameters
-            .url
-            .starts_with("https://hooks.example.com:8443/telegram/")
-    );
+    let other_port = built(&ValidatedWebhook { port: 8443, ..valid() }).wanted;
+    assert!(other_port.parameters.url.starts_with("https://hooks.example.com:8443/telegram/"));
 }
 
 #[test]
 fn building_again_from_what_was_stored_changes_nothing() {
     let first = built(&valid());
     let accepted = with_accepted(first.secret.clone(), &first.wanted);
-    let again = built(&ValidatedWebhook {
-        stored: Some(Stored::read(&accepted).unwrap()),
-        ..valid()
-    });
+    let again = built(&ValidatedWebhook { stored: Some(Stored::read(&accepted).unwrap()), ..valid() });
     assert_eq!(again.secret, accepted);
     assert_eq!((again.digest, again.wanted), (first.digest, first.wanted));
 }
@@ -138,10 +114,7 @@ fn what_telegram_accepted_survives_a_change_of_the_path() {
         ..valid()
     });
     let now = stored(&moved);
-    assert_eq!(
-        now.config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>(),
-        [2, 1]
-    );
+    assert_eq!(now.config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(now.accepted, Some(first.wanted));
     assert_eq!(moved.wanted.slot, 2);
 }
@@ -155,9 +128,6 @@ fn a_lost_secret_is_minted_anew_under_the_next_number() {
         slot: 3,
         registered_at: Time(Timestamp::UNIX_EPOCH),
     };
-    let prepared = built(&ValidatedWebhook {
-        registered: Some(registered),
-        ..valid()
-    });
+    let prepared = built(&ValidatedWebhook { registered: Some(registered), ..valid() });
     assert_eq!(prepared.wanted.slot, 4);
 }

@@ -28,15 +28,8 @@ fn stored() -> Stored {
             webhook: "crm/support".into(),
             bot_id: 123_456,
             host: "hooks.example.com".into(),
-            slots: vec![Slot {
-                id: 1,
-                path: "/telegram/aaaa".into(),
-                secret_token: "s".into(),
-            }],
-            upstream: Upstream {
-                port: 3000,
-                path: "/".into(),
-            },
+            slots: vec![Slot { id: 1, path: "/telegram/aaaa".into(), secret_token: "s".into() }],
+            upstream: Upstream { port: 3000, path: "/".into() },
             limits: Limits::default(),
         },
         accepted: None,
@@ -46,10 +39,7 @@ fn stored() -> Stored {
 
 #[tokio::test]
 async fn our_own_webhook_is_removed() {
-    for url in [
-        "https://hooks.example.com/telegram/aaaa",
-        "https://hooks.example.com:8443/telegram/aaaa",
-    ] {
+    for url in ["https://hooks.example.com/telegram/aaaa", "https://hooks.example.com:8443/telegram/aaaa"] {
         let telegram = having(url);
         let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
         assert_eq!((farewell, has_deleted(&telegram)), (Farewell::Deleted, true));
@@ -66,21 +56,14 @@ async fn a_webhook_of_somebody_else_is_left_alone() {
     ] {
         let telegram = having(url);
         let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
-        assert_eq!(
-            (farewell, has_deleted(&telegram)),
-            (Farewell::NotOurs, false),
-            "{url}"
-        );
+        assert_eq!((farewell, has_deleted(&telegram)), (Farewell::NotOurs, false), "{url}");
     }
 }
 
 #[tokio::test]
 async fn nothing_is_removed_where_nothing_is_set() {
     let telegram = having("");
-    assert_eq!(
-        remove(&telegram, &bot(), &stored()).await.unwrap(),
-        Farewell::NothingSet
-    );
+    assert_eq!(remove(&telegram, &bot(), &stored()).await.unwrap(), Farewell::NothingSet);
     assert!(!has_deleted(&telegram));
 }
 

@@ -54,11 +54,7 @@ impl Telegram<'_> {
         {
             return Ok(user);
         }
-        let user = self
-            .api
-            .get_me(bot)
-            .await
-            .map_err(|error| self.failed(bot, error))?;
+        let user = self.api.get_me(bot).await.map_err(|error| self.failed(bot, error))?;
         if user.id != bot.token.bot_id() {
             return Err(Error::OtherBot(user.id));
         }
@@ -80,11 +76,7 @@ impl Telegram<'_> {
         let accepted = accepted
             .filter(|accepted| accepted.bot_id == wanted.bot_id && accepted.api_server == wanted.api_server);
         let live = self.look(bot).await?;
-        let why = match plan(
-            &wanted.parameters,
-            accepted.map(|accepted| &accepted.parameters),
-            &live,
-        ) {
+        let why = match plan(&wanted.parameters, accepted.map(|accepted| &accepted.parameters), &live) {
             Plan::Keep => return Ok(Outcome::Kept),
             Plan::Set(why) => why,
         };
@@ -121,10 +113,7 @@ impl Telegram<'_> {
                 let working = put_back.await;
                 let refused = Refused::now(wanted, description.clone());
                 ledger.refuse(&refused).await.map_err(Error::Ledger)?;
-                Err(Error::Refused {
-                    description,
-                    working: working?,
-                })
+                Err(Error::Refused { description, working: working? })
             }
             ApiError::Timeout | ApiError::Transport | ApiError::Server(_) | ApiError::Malformed => {
                 let live = self.look(bot).await?;
@@ -149,11 +138,7 @@ impl Telegram<'_> {
 
     /// `ok` alone proves nothing: another holder of the token may have been faster.
     async fn confirm(&self, bot: &Bot, wanted: &Accepted) -> Result<(), Error> {
-        if shows(&self.look(bot).await?, &wanted.parameters) {
-            Ok(())
-        } else {
-            Err(Error::Unconfirmed)
-        }
+        if shows(&self.look(bot).await?, &wanted.parameters) { Ok(()) } else { Err(Error::Unconfirmed) }
     }
 
     /// Whether the webhook that Telegram accepted last is in place, after putting it back if none is.
@@ -172,11 +157,7 @@ impl Telegram<'_> {
         for _ in 0..RESTORE_ATTEMPTS {
             let pause = match self.api.set_webhook(bot, &accepted.parameters).await {
                 Ok(()) => {
-                    tracing::warn!(
-                        bot = bot.token.bot_id(),
-                        slot = accepted.slot,
-                        "former webhook put back"
-                    );
+                    tracing::warn!(bot = bot.token.bot_id(), slot = accepted.slot, "former webhook put back");
                     return Ok(shows(&self.look(bot).await?, &accepted.parameters));
                 }
                 Err(error) if error.rejects_token() => return Err(self.failed(bot, error)),
@@ -191,10 +172,7 @@ impl Telegram<'_> {
     }
 
     async fn look(&self, bot: &Bot) -> Result<WebhookInfo, Error> {
-        self.api
-            .get_webhook_info(bot)
-            .await
-            .map_err(|error| self.failed(bot, error))
+        self.api.get_webhook_info(bot).await.map_err(|error| self.failed(bot, error))
     }
 
     /// A token that the server rejects isn't used again until it changes.

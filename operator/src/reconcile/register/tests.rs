@@ -39,12 +39,7 @@ impl FakeLedger {
     }
 
     fn slots(&self) -> Vec<i64> {
-        self.recorded
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|accepted| accepted.slot)
-            .collect()
+        self.recorded.lock().unwrap().iter().map(|accepted| accepted.slot).collect()
     }
 }
 
@@ -72,10 +67,7 @@ struct Passes {
 
 impl Passes {
     fn new() -> Self {
-        Self {
-            memory: Memory::default(),
-            ledger: FakeLedger::default(),
-        }
+        Self { memory: Memory::default(), ledger: FakeLedger::default() }
     }
 
     async fn ensure(
@@ -84,18 +76,11 @@ impl Passes {
         wanted: &Accepted,
         accepted: Option<&Accepted>,
     ) -> Result<Outcome, Error> {
-        let telegram = Telegram {
-            api,
-            memory: &self.memory,
-            uid: "uid",
-        };
+        let telegram = Telegram { api, memory: &self.memory, uid: "uid" };
         let bot = bot();
         telegram.identify(&bot).await?;
         let refused = self.ledger.refused.lock().unwrap().clone();
-        let history = History {
-            accepted,
-            refused: refused.as_ref(),
-        };
+        let history = History { accepted, refused: refused.as_ref() };
         telegram.ensure(&self.ledger, &bot, wanted, history).await
     }
 }
@@ -109,10 +94,7 @@ async fn the_first_registration_asks_who_the_bot_is_tells_everything_and_reads_i
     let (api, passes) = (FakeTelegram::default(), Passes::new());
     let outcome = passes.ensure(&api, &slot(1), None).await;
     assert_eq!(outcome, Ok(Outcome::Set(Why::New)));
-    assert_eq!(
-        api.calls(),
-        ["getMe", "getWebhookInfo", "setWebhook", "getWebhookInfo"]
-    );
+    assert_eq!(api.calls(), ["getMe", "getWebhookInfo", "setWebhook", "getWebhookInfo"]);
     assert_eq!(passes.ledger.slots(), [1]);
 }
 
@@ -121,10 +103,7 @@ async fn a_restart_does_not_set_again_what_is_in_place() {
     let api = FakeTelegram::default().having(&slot(1).parameters);
     for _restart in 0..5 {
         let passes = Passes::new();
-        assert_eq!(
-            passes.ensure(&api, &slot(1), Some(&slot(1))).await,
-            Ok(Outcome::Kept)
-        );
+        assert_eq!(passes.ensure(&api, &slot(1), Some(&slot(1))).await, Ok(Outcome::Kept));
         assert_eq!(api.calls(), ["getMe", "getWebhookInfo"]);
     }
 }
@@ -163,10 +142,7 @@ async fn refused_parameters_are_not_tried_again_at_the_cost_of_the_working_webho
     assert_eq!(first.to_string(), second.to_string());
     // until Telegram may have forgotten its failed look-up
     passes.ledger.age_refusal(REFUSAL_HOLDS);
-    assert_eq!(
-        passes.ensure(&api, &slot(2), Some(&slot(1))).await,
-        Ok(Outcome::Set(Why::Changed))
-    );
+    assert_eq!(passes.ensure(&api, &slot(2), Some(&slot(1))).await, Ok(Outcome::Set(Why::Changed)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,10 +152,7 @@ async fn what_could_not_be_put_back_at_once_is_put_back_by_the_next_pass() {
         .having(&slot(1).parameters);
     let passes = Passes::new();
     let error = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Refused { working: false, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Refused { working: false, .. }), "{error:?}");
     assert_eq!(api.url(), "");
     let error = passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
     assert!(matches!(error, Error::Refused { working: true, .. }), "{error:?}");
@@ -189,16 +162,11 @@ async fn what_could_not_be_put_back_at_once_is_put_back_by_the_next_pass() {
 #[tokio::test(start_paused = true)]
 async fn putting_back_waits_for_the_flood_limit() {
     let wait = Duration::from_secs(1);
-    let api = FakeTelegram::with([
-        Answer::Erases(refusal()),
-        Answer::Untouched(ApiError::TooManyRequests(wait)),
-    ])
-    .having(&slot(1).parameters);
+    let api =
+        FakeTelegram::with([Answer::Erases(refusal()), Answer::Untouched(ApiError::TooManyRequests(wait))])
+            .having(&slot(1).parameters);
     let started = Instant::now();
-    let error = Passes::new()
-        .ensure(&api, &slot(2), Some(&slot(1)))
-        .await
-        .unwrap_err();
+    let error = Passes::new().ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
     assert!(matches!(error, Error::Refused { working: true, .. }), "{error:?}");
     assert!(started.elapsed() >= wait);
 }
@@ -215,12 +183,7 @@ async fn after_a_lost_answer_the_same_call_is_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_erased_the_webhook_is_followed_by_putting_it_back() {
-    for error in [
-        ApiError::Timeout,
-        ApiError::Transport,
-        ApiError::Server(502),
-        ApiError::Malformed,
-    ] {
+    for error in [ApiError::Timeout, ApiError::Transport, ApiError::Server(502), ApiError::Malformed] {
         let api = FakeTelegram::with([Answer::Erases(error.clone())]).having(&slot(1).parameters);
         let failed = Passes::new().ensure(&api, &slot(2), Some(&slot(1))).await;
         assert_eq!(failed, Err(Error::Api(error)));
@@ -233,14 +196,8 @@ async fn a_429_is_waited_for_by_the_next_pass_and_touches_nothing() {
     let wait = Duration::from_secs(17);
     let api =
         FakeTelegram::with([Answer::Untouched(ApiError::TooManyRequests(wait))]).having(&slot(1).parameters);
-    let error = Passes::new()
-        .ensure(&api, &slot(2), Some(&slot(1)))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.reason(), error.retry_after()),
-        (Reason::RateLimited, Some(wait))
-    );
+    let error = Passes::new().ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+    assert_eq!((error.reason(), error.retry_after()), (Reason::RateLimited, Some(wait)));
     assert_eq!(api.secrets_set(), ["secret-2"]);
 }
 
@@ -251,10 +208,7 @@ async fn a_rejected_token_is_not_used_again() {
         api.state().get_me = Some(Err(rejection));
         let passes = Passes::new();
         for _ in 0..3 {
-            assert_eq!(
-                passes.ensure(&api, &slot(1), None).await,
-                Err(Error::TokenRejected)
-            );
+            assert_eq!(passes.ensure(&api, &slot(1), None).await, Err(Error::TokenRejected));
         }
         assert_eq!(api.calls(), ["getMe"]);
     }
@@ -267,10 +221,7 @@ async fn a_token_that_is_revoked_later_is_noticed() {
     api.state().info_error = Some(ApiError::Unauthorized);
     api.calls();
     for _ in 0..2 {
-        assert_eq!(
-            passes.ensure(&api, &slot(1), Some(&slot(1))).await,
-            Err(Error::TokenRejected)
-        );
+        assert_eq!(passes.ensure(&api, &slot(1), Some(&slot(1))).await, Err(Error::TokenRejected));
     }
     assert_eq!(api.calls(), ["getWebhookInfo"]);
 }
@@ -278,27 +229,17 @@ async fn a_token_that_is_revoked_later_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_answers_for_another_bot_is_told_nothing() {
     let api = FakeTelegram::default();
-    api.state().get_me = Some(Ok(BotUser {
-        id: 7,
-        username: None,
-    }));
-    assert_eq!(
-        Passes::new().ensure(&api, &slot(1), None).await,
-        Err(Error::OtherBot(7))
-    );
+    api.state().get_me = Some(Ok(BotUser { id: 7, username: None }));
+    assert_eq!(Passes::new().ensure(&api, &slot(1), None).await, Err(Error::OtherBot(7)));
     assert_eq!(api.calls(), ["getMe"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_that_somebody_deleted_or_replaced_is_set_again() {
-    let other = WebhookParameters {
-        url: "https://elsewhere.example.com/".into(),
-        ..slot(1).parameters
-    };
-    for (api, why) in [
-        (FakeTelegram::default(), Why::Erased),
-        (FakeTelegram::default().having(&other), Why::Replaced),
-    ] {
+    let other = WebhookParameters { url: "https://elsewhere.example.com/".into(), ..slot(1).parameters };
+    for (api, why) in
+        [(FakeTelegram::default(), Why::Erased), (FakeTelegram::default().having(&other), Why::Replaced)]
+    {
         let outcome = Passes::new().ensure(&api, &slot(1), Some(&slot(1))).await;
         assert_eq!(outcome, Ok(Outcome::Set(why)));
         assert_eq!(api.url(), slot(1).parameters.url);
@@ -307,27 +248,15 @@ async fn a_webhook_that_somebody_deleted_or_replaced_is_set_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_another_bot_had_is_neither_kept_nor_put_back() {
-    let former = Accepted {
-        bot_id: 99,
-        ..slot(1)
-    };
+    let former = Accepted { bot_id: 99, ..slot(1) };
     let api = FakeTelegram::with([Answer::Erases(refusal())]);
-    let error = Passes::new()
-        .ensure(&api, &slot(1), Some(&former))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, Error::Refused { working: false, .. }),
-        "{error:?}"
-    );
+    let error = Passes::new().ensure(&api, &slot(1), Some(&former)).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { working: false, .. }), "{error:?}");
     assert_eq!(api.secrets_set(), ["secret-1"]);
 }
 
 #[test]
 fn errors_hold_no_secret() {
     let shown = format!("{:?} {:?}", slot(1), Error::TokenRejected);
-    assert!(
-        !shown.contains("secret-1") && !shown.contains("path-1"),
-        "{shown}"
-    );
+    assert!(!shown.contains("secret-1") && !shown.contains("path-1"), "{shown}");
 }

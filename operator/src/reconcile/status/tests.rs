@@ -9,13 +9,7 @@ fn condition(status: &TelegramWebhookStatus, type_: ConditionType) -> Option<&Co
 }
 
 fn first(ending: &Ending) -> TelegramWebhookStatus {
-    compute(
-        &TelegramWebhookStatus::default(),
-        1,
-        &Report::default(),
-        ending,
-        at(10),
-    )
+    compute(&TelegramWebhookStatus::default(), 1, &Report::default(), ending, at(10))
 }
 
 #[test]
@@ -23,10 +17,7 @@ fn the_first_visit_lists_every_concern() {
     let status = first(&Ending::Waiting(Reason::PodsNotReady, "m".into()));
     for type_ in CONCERNS {
         let found = condition(&status, type_).unwrap();
-        assert_eq!(
-            (found.status.as_str(), found.reason.as_str()),
-            ("Unknown", "Pending")
-        );
+        assert_eq!((found.status.as_str(), found.reason.as_str()), ("Unknown", "Pending"));
     }
     assert_eq!(status.observed_generation, 1);
 }
@@ -38,11 +29,7 @@ fn reconciling_and_stalled_are_present_only_while_true_and_never_both() {
         (Ending::Suspended, false, false),
         (Ending::Waiting(Reason::PodsNotReady, "m".into()), true, false),
         (Ending::Stalled(Reason::TokenMalformed, "m".into()), false, true),
-        (
-            Ending::Interrupted(Reason::BotApiUnavailable, "m".into()),
-            true,
-            false,
-        ),
+        (Ending::Interrupted(Reason::BotApiUnavailable, "m".into()), true, false),
     ];
     for (ending, reconciling, stalled) in cases {
         // whatever was there before
@@ -62,24 +49,13 @@ fn reconciling_and_stalled_are_present_only_while_true_and_never_both() {
 #[test]
 fn the_transition_time_moves_only_with_the_status() {
     let old = first(&Ending::Waiting(Reason::PodsNotReady, "m".into()));
-    let same = compute(
-        &old,
-        1,
-        &Report::default(),
-        &Ending::Waiting(Reason::NoPodsSelected, "n".into()),
-        at(20),
-    );
+    let same =
+        compute(&old, 1, &Report::default(), &Ending::Waiting(Reason::NoPodsSelected, "n".into()), at(20));
     let ready = condition(&same, ConditionType::Ready).unwrap();
-    assert_eq!(
-        (ready.last_transition_time.0, ready.reason.as_str()),
-        (at(10), "NoPodsSelected")
-    );
+    assert_eq!((ready.last_transition_time.0, ready.reason.as_str()), (at(10), "NoPodsSelected"));
     let changed = compute(&old, 1, &Report::default(), &Ending::Ready, at(20));
     let ready = condition(&changed, ConditionType::Ready).unwrap();
-    assert_eq!(
-        (ready.last_transition_time.0, ready.status.as_str()),
-        (at(20), "True")
-    );
+    assert_eq!((ready.last_transition_time.0, ready.status.as_str()), (at(20), "True"));
 }
 
 #[test]
@@ -97,13 +73,7 @@ fn an_interruption_does_not_take_away_ready() {
     let interrupted = Ending::Interrupted(Reason::BotApiUnavailable, "m".into());
     let status = compute(&ready, 1, &Report::default(), &interrupted, at(20));
     assert_eq!(condition(&status, ConditionType::Ready).unwrap().status, "True");
-    let never = compute(
-        &TelegramWebhookStatus::default(),
-        1,
-        &Report::default(),
-        &interrupted,
-        at(20),
-    );
+    let never = compute(&TelegramWebhookStatus::default(), 1, &Report::default(), &interrupted, at(20));
     assert_eq!(condition(&never, ConditionType::Ready).unwrap().status, "False");
 }
 
@@ -111,17 +81,8 @@ fn an_interruption_does_not_take_away_ready() {
 fn what_a_pass_did_not_look_at_stays_as_it_was() {
     let mut report = Report::default();
     report.fine(ConditionType::WebhookRegistered, Reason::WebhookSet, "m");
-    report.pods = Some(PodsStatus {
-        selected: 2,
-        acknowledged: 1,
-    });
-    let before = compute(
-        &TelegramWebhookStatus::default(),
-        1,
-        &report,
-        &Ending::Ready,
-        at(10),
-    );
+    report.pods = Some(PodsStatus { selected: 2, acknowledged: 1 });
+    let before = compute(&TelegramWebhookStatus::default(), 1, &report, &Ending::Ready, at(10));
     let after = compute(
         &before,
         2,
@@ -130,9 +91,6 @@ fn what_a_pass_did_not_look_at_stays_as_it_was() {
         at(20),
     );
     let registered = condition(&after, ConditionType::WebhookRegistered).unwrap();
-    assert_eq!(
-        (registered.status.as_str(), registered.observed_generation),
-        ("True", Some(1))
-    );
+    assert_eq!((registered.status.as_str(), registered.observed_generation), ("True", Some(1)));
     assert_eq!(after.pods, before.pods);
 }

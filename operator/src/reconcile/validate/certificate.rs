@@ -29,9 +29,7 @@ pub fn check(name: &str, secret: Option<&Secret>, host: &str, now: Timestamp) ->
     let chain = chain(name, value(name, secret, TLS_CERT_FILE)?)?;
     let key = PrivateKeyDer::from_pem_slice(value(name, secret, TLS_KEY_FILE)?)
         .map_err(|_| unreadable(name, TLS_KEY_FILE, "is not a private key in PEM"))?;
-    let leaf = chain
-        .first()
-        .ok_or_else(|| unreadable(name, TLS_CERT_FILE, "holds no certificate in PEM"))?;
+    let leaf = chain.first().ok_or_else(|| unreadable(name, TLS_CERT_FILE, "holds no certificate in PEM"))?;
     in_time(name, &chain, now)?;
     for_host(name, leaf, host)?;
     with_key(name, chain.clone(), key)
@@ -60,17 +58,9 @@ fn chain(name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Mistake
 
 fn in_time(name: &str, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), Mistake> {
     for (index, der) in chain.iter().enumerate() {
-        let which = if index == 0 {
-            "the certificate"
-        } else {
-            "an intermediate certificate"
-        };
+        let which = if index == 0 { "the certificate" } else { "an intermediate certificate" };
         let (_, certificate) = parse_x509_certificate(der).map_err(|_| {
-            unreadable(
-                name,
-                TLS_CERT_FILE,
-                "holds something that is not an X.509 certificate",
-            )
+            unreadable(name, TLS_CERT_FILE, "holds something that is not an X.509 certificate")
         })?;
         let validity = certificate.validity();
         if now.as_second() < validity.not_before.timestamp() {
@@ -85,10 +75,7 @@ fn in_time(name: &str, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(
         if now.as_second() > validity.not_after.timestamp() {
             return Err(Mistake::lasting(
                 Reason::CertificateExpired,
-                format!(
-                    "{FIELD}: {which} in Secret {name} expired at {}; renew it",
-                    validity.not_after
-                ),
+                format!("{FIELD}: {which} in Secret {name} expired at {}; renew it", validity.not_after),
             ));
         }
     }
@@ -104,13 +91,8 @@ fn for_host(name: &str, leaf: &CertificateDer<'_>, host: &str) -> Result<(), Mis
             ),
         )
     };
-    let certificate = ParsedCertificate::try_from(leaf).map_err(|_| {
-        unreadable(
-            name,
-            TLS_CERT_FILE,
-            "holds a certificate that TLS libraries refuse",
-        )
-    })?;
+    let certificate = ParsedCertificate::try_from(leaf)
+        .map_err(|_| unreadable(name, TLS_CERT_FILE, "holds a certificate that TLS libraries refuse"))?;
     let server_name = ServerName::try_from(host).map_err(|_| mismatch())?;
     verify_server_name(&certificate, &server_name).map_err(|_| mismatch())
 }
@@ -128,11 +110,9 @@ fn with_key(
                 "{FIELD}: {TLS_KEY_FILE} in Secret {name} is not the key of the certificate in {TLS_CERT_FILE}; store the pair that belongs together"
             ),
         )),
-        Err(_) => Err(unreadable(
-            name,
-            TLS_KEY_FILE,
-            "is a kind of key that is not supported; use RSA or ECDSA",
-        )),
+        Err(_) => {
+            Err(unreadable(name, TLS_KEY_FILE, "is a kind of key that is not supported; use RSA or ECDSA"))
+        }
     }
 }
 

@@ -20,9 +20,7 @@ fn now() -> Timestamp {
 }
 
 fn settings() -> Settings {
-    Settings {
-        local_api_servers: vec![LOCAL.into()],
-    }
+    Settings { local_api_servers: vec![LOCAL.into()] }
 }
 
 /// A chain of one for `name`, valid for `days` around now, and its key.
@@ -68,22 +66,13 @@ fn assert_mistake(mistake: &Mistake, reason: Reason, field: &str, fix: &str) {
 #[test]
 fn a_resource_as_in_the_documentation_is_accepted_with_its_defaults() {
     let valid = judge(&webhook(), &found()).unwrap();
-    assert_eq!(
-        (valid.namespace.as_str(), valid.name.as_str()),
-        ("crm", "support")
-    );
+    assert_eq!((valid.namespace.as_str(), valid.name.as_str()), ("crm", "support"));
     assert_eq!(valid.bot.server, "https://api.telegram.org");
     assert_eq!(valid.bot.token.expose(), TOKEN);
     assert_eq!((valid.host.as_str(), valid.port), ("hooks.example.com", 443));
-    assert_eq!(
-        (valid.max_connections, valid.path_prefix.as_str()),
-        (40, "/telegram")
-    );
+    assert_eq!((valid.max_connections, valid.path_prefix.as_str()), (40, "/telegram"));
     assert_eq!(valid.ip_address, None);
-    assert_eq!(
-        (valid.upstream.port, valid.upstream.path.as_str()),
-        (3000, "/webhooks/telegram")
-    );
+    assert_eq!((valid.upstream.port, valid.upstream.path.as_str()), (3000, "/webhooks/telegram"));
     assert_eq!(valid.selector["app"], "helpdesk");
     assert_eq!(valid.owner.controller, Some(true));
     assert!(valid.stored.is_none() && valid.registered.is_none());
@@ -98,17 +87,9 @@ fn mistakes_in_the_token_settle_token_valid() {
     let field = "spec.bot.tokenSecretRef";
     let cases = [
         (None, Reason::TokenSecretNotFound, "create it"),
-        (
-            Some(unlabelled),
-            Reason::TokenSecretNotLabelled,
-            "telegram-webhook.dev/bot-token=true",
-        ),
+        (Some(unlabelled), Reason::TokenSecretNotLabelled, "telegram-webhook.dev/bot-token=true"),
         (Some(other_key), Reason::TokenKeyNotFound, "has no key token"),
-        (
-            Some(token_secret("123456:short")),
-            Reason::TokenMalformed,
-            "@BotFather",
-        ),
+        (Some(token_secret("123456:short")), Reason::TokenMalformed, "@BotFather"),
         (Some(token_secret("")), Reason::TokenMalformed, "@BotFather"),
     ];
     for (token, reason, fix) in cases {
@@ -128,25 +109,9 @@ fn a_newline_behind_the_token_is_forgiven() {
 #[test]
 fn a_malformed_token_is_not_quoted() {
     let mut broken = token_secret("123456:SECRET SECRET SECRET SECRET SECRET SECRET");
-    let mistake_text = mistake(
-        &webhook(),
-        &Found {
-            token: Some(broken.clone()),
-            ..found()
-        },
-    );
-    broken
-        .data
-        .as_mut()
-        .unwrap()
-        .insert("token".into(), ByteString(vec![0xff, 0xfe]));
-    let binary = mistake(
-        &webhook(),
-        &Found {
-            token: Some(broken),
-            ..found()
-        },
-    );
+    let mistake_text = mistake(&webhook(), &Found { token: Some(broken.clone()), ..found() });
+    broken.data.as_mut().unwrap().insert("token".into(), ByteString(vec![0xff, 0xfe]));
+    let binary = mistake(&webhook(), &Found { token: Some(broken), ..found() });
     assert_eq!(binary.reason, Reason::TokenMalformed);
     let shown = format!("{mistake_text:?}");
     assert!(!shown.contains("SECRET"), "{shown}");
@@ -174,45 +139,19 @@ fn a_host_must_have_a_public_ipv4_address() {
         (&["2001:db8::1"], Reason::HostIpv6Only, "DNS record of type A"),
         (&["10.1.2.3"], Reason::AddressReserved, "resolves to 10.1.2.3"),
         (&["100.64.0.1"], Reason::AddressReserved, "resolves to 100.64.0.1"),
-        (
-            &["172.31.255.255"],
-            Reason::AddressReserved,
-            "resolves to 172.31.255.255",
-        ),
-        (
-            &["93.184.215.14", "224.0.0.1"],
-            Reason::AddressReserved,
-            "resolves to 224.0.0.1",
-        ),
+        (&["172.31.255.255"], Reason::AddressReserved, "resolves to 172.31.255.255"),
+        (&["93.184.215.14", "224.0.0.1"], Reason::AddressReserved, "resolves to 224.0.0.1"),
     ];
     for (texts, reason, fix) in cases {
-        let found = Found {
-            addresses: Some(addresses(texts)),
-            ..found()
-        };
-        assert_mistake(
-            &mistake(&webhook(), &found),
-            reason,
-            "spec.endpoint.host: hooks.example.com",
-            fix,
-        );
+        let found = Found { addresses: Some(addresses(texts)), ..found() };
+        assert_mistake(&mistake(&webhook(), &found), reason, "spec.endpoint.host: hooks.example.com", fix);
     }
 }
 
 #[test]
 fn addresses_beside_a_reserved_range_are_public() {
-    for text in [
-        "9.255.255.255",
-        "11.0.0.0",
-        "100.128.0.0",
-        "172.32.0.0",
-        "192.0.1.0",
-        "223.255.255.255",
-    ] {
-        let found = Found {
-            addresses: Some(addresses(&[text, "2001:db8::1"])),
-            ..found()
-        };
+    for text in ["9.255.255.255", "11.0.0.0", "100.128.0.0", "172.32.0.0", "192.0.1.0", "223.255.255.255"] {
+        let found = Found { addresses: Some(addresses(&[text, "2001:db8::1"])), ..found() };
         assert!(judge(&webhook(), &found).is_ok(), "{text}");
     }
 }
@@ -223,10 +162,7 @@ fn a_self_hosted_server_may_deliver_to_private_addresses() {
         "tokenSecretRef: {name: support-bot}",
         &format!("{{tokenSecretRef: {{name: support-bot}}, apiServer: \"{LOCAL}\"}}"),
     )]);
-    let found = Found {
-        addresses: Some(addresses(&["10.96.0.10"])),
-        ..found()
-    };
+    let found = Found { addresses: Some(addresses(&["10.96.0.10"])), ..found() };
     let valid = judge(&webhook, &found).unwrap();
     assert_eq!(valid.bot.server, LOCAL);
 }
@@ -239,39 +175,18 @@ fn a_fixed_address_replaces_the_look_up() {
             &format!("host: hooks.example.com\n    ipAddress: {address}"),
         )])
     };
-    let unresolved = Found {
-        addresses: None,
-        ..found()
-    };
+    let unresolved = Found { addresses: None, ..found() };
     let valid = judge(&with("93.184.215.14"), &unresolved).unwrap();
     assert_eq!(valid.ip_address.unwrap().to_string(), "93.184.215.14");
     let field = "spec.endpoint.ipAddress";
-    assert_mistake(
-        &mistake(&with("192.168.1.1"), &unresolved),
-        Reason::AddressReserved,
-        field,
-        "public",
-    );
-    assert_mistake(
-        &mistake(&with("'2001:db8::1'"), &unresolved),
-        Reason::AddressInvalid,
-        field,
-        "IPv4",
-    );
+    assert_mistake(&mistake(&with("192.168.1.1"), &unresolved), Reason::AddressReserved, field, "public");
+    assert_mistake(&mistake(&with("'2001:db8::1'"), &unresolved), Reason::AddressInvalid, field, "IPv4");
 }
 
 #[test]
 fn a_port_that_telegram_does_not_deliver_to_is_refused() {
-    let webhook = webhook_with(&[(
-        "host: hooks.example.com",
-        "host: hooks.example.com\n    port: 8080",
-    )]);
-    assert_mistake(
-        &mistake(&webhook, &found()),
-        Reason::PortNotAllowed,
-        "spec.endpoint.port",
-        "443",
-    );
+    let webhook = webhook_with(&[("host: hooks.example.com", "host: hooks.example.com\n    port: 8080")]);
+    assert_mistake(&mistake(&webhook, &found()), Reason::PortNotAllowed, "spec.endpoint.port", "443");
 }
 
 #[test]
@@ -286,11 +201,7 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
         (Some(without_key), Reason::TlsSecretIncomplete, "tls.key"),
         (Some(garbage), Reason::CertificateUnreadable, "tls.crt"),
         (Some(bad_key), Reason::CertificateUnreadable, "tls.key"),
-        (
-            Some(tls_secret(&certificate("hooks.example.com", -30..-1))),
-            Reason::CertificateExpired,
-            "renew",
-        ),
+        (Some(tls_secret(&certificate("hooks.example.com", -30..-1))), Reason::CertificateExpired, "renew"),
         (
             Some(tls_secret(&certificate("hooks.example.com", 1..30))),
             Reason::CertificateNotYetValid,
@@ -301,11 +212,7 @@ fn the_certificate_must_be_one_that_telegram_can_accept() {
             Reason::CertificateNameMismatch,
             "not for hooks.example.com",
         ),
-        (
-            Some(tls_secret(&(good.0.clone(), other.1))),
-            Reason::CertificateKeyMismatch,
-            "belongs together",
-        ),
+        (Some(tls_secret(&(good.0.clone(), other.1))), Reason::CertificateKeyMismatch, "belongs together"),
     ];
     for (tls, reason, fix) in cases {
         let mistake = mistake(&webhook(), &Found { tls, ..found() });
@@ -322,34 +229,19 @@ fn a_wildcard_certificate_covers_the_host() {
 
 #[test]
 fn of_two_resources_for_one_bot_the_younger_is_told_of_the_older() {
-    let elder = |bot_id| Elder {
-        webhook: "sales/first".into(),
-        bot_id,
-    };
-    let duplicate = Found {
-        elders: vec![elder(123_456)],
-        ..found()
-    };
+    let elder = |bot_id| Elder { webhook: "sales/first".into(), bot_id };
+    let duplicate = Found { elders: vec![elder(123_456)], ..found() };
     let mistake = mistake(&webhook(), &duplicate);
     assert_mistake(&mistake, Reason::DuplicateBot, "spec.bot", "sales/first");
-    assert_eq!(
-        (mistake.concern, mistake.passing),
-        (Some(ConditionType::WebhookRegistered), false)
-    );
-    let another = Found {
-        elders: vec![elder(7)],
-        ..found()
-    };
+    assert_eq!((mistake.concern, mistake.passing), (Some(ConditionType::WebhookRegistered), false));
+    let another = Found { elders: vec![elder(7)], ..found() };
     assert!(judge(&webhook(), &another).is_ok());
 }
 
 #[test]
 fn an_object_of_somebody_else_with_a_childs_name_is_not_overwritten() {
     let child_secret = Some(secret("support-telegram-webhook", &[]));
-    let found = Found {
-        child_secret,
-        ..found()
-    };
+    let found = Found { child_secret, ..found() };
     let Invalid(mistakes) = judge(&webhook(), &found).unwrap_err();
     assert_mistake(
         &mistakes[0],
@@ -361,22 +253,11 @@ fn an_object_of_somebody_else_with_a_childs_name_is_not_overwritten() {
 
 #[test]
 fn our_own_secret_made_unreadable_is_named_and_not_replaced() {
-    let mut child = secret(
-        "support-telegram-webhook",
-        &[("config.json", b"{\"slots\": \"SECRET\"}")],
-    );
+    let mut child = secret("support-telegram-webhook", &[("config.json", b"{\"slots\": \"SECRET\"}")]);
     child.metadata.owner_references = Some(vec![webhook().controller_owner_ref(&()).unwrap()]);
-    let found = Found {
-        child_secret: Some(child),
-        ..found()
-    };
+    let found = Found { child_secret: Some(child), ..found() };
     let mistake = mistake(&webhook(), &found);
-    assert_mistake(
-        &mistake,
-        Reason::ChildUnreadable,
-        "Secret support-telegram-webhook",
-        "config.json",
-    );
+    assert_mistake(&mistake, Reason::ChildUnreadable, "Secret support-telegram-webhook", "config.json");
     assert!(!mistake.message.contains("SECRET"), "{}", mistake.message);
 }
 
@@ -392,11 +273,7 @@ fn all_mistakes_are_told_at_once_and_the_first_gives_the_reason() {
     assert_eq!(invalid.0.len(), 3);
     assert_eq!(invalid.reason(), Reason::TokenSecretNotFound);
     let text = invalid.to_string();
-    for field in [
-        "spec.bot.tokenSecretRef",
-        "spec.endpoint.host",
-        "spec.endpoint.tls.secretRef",
-    ] {
+    for field in ["spec.bot.tokenSecretRef", "spec.endpoint.host", "spec.endpoint.tls.secretRef"] {
         assert!(text.contains(field), "{text}");
     }
 }
@@ -414,11 +291,7 @@ fn child_secret(accepted: bool) -> Secret {
 #[test]
 fn a_mistake_in_the_address_stops_everything_only_once_a_webhook_works() {
     for accepted in [false, true] {
-        let found = Found {
-            child_secret: Some(child_secret(accepted)),
-            addresses: Some(vec![]),
-            ..found()
-        };
+        let found = Found { child_secret: Some(child_secret(accepted)), addresses: Some(vec![]), ..found() };
         // the children can be made: the name may be waiting for the Service's address
         let children = validate(&webhook(), &found, &settings(), now());
         assert_eq!(children.is_err(), accepted);

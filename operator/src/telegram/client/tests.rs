@@ -92,24 +92,15 @@ async fn set_webhook_sends_the_complete_set_and_never_drops_updates() {
 async fn answers_become_typed_errors() {
     let cases = [
         (
-            answer!(
-                "401 Unauthorized",
-                r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#
-            ),
+            answer!("401 Unauthorized", r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#),
             ApiError::Unauthorized,
         ),
         (
-            answer!(
-                "404 Not Found",
-                r#"{"ok":false,"error_code":404,"description":"Not Found"}"#
-            ),
+            answer!("404 Not Found", r#"{"ok":false,"error_code":404,"description":"Not Found"}"#),
             ApiError::NotFound,
         ),
         (
-            answer!(
-                "409 Conflict",
-                r#"{"ok":false,"error_code":409,"description":"Conflict"}"#
-            ),
+            answer!("409 Conflict", r#"{"ok":false,"error_code":409,"description":"Conflict"}"#),
             ApiError::Conflict,
         ),
         (
@@ -119,14 +110,8 @@ async fn answers_become_typed_errors() {
             ),
             ApiError::TooManyRequests(Duration::from_secs(7)),
         ),
-        (
-            answer!("502 Bad Gateway", "<html>502 Bad Gateway nginx</html>"),
-            ApiError::Server(502),
-        ),
-        (
-            answer!("400 Bad Request", ""),
-            ApiError::BadRequest(String::new()),
-        ),
+        (answer!("502 Bad Gateway", "<html>502 Bad Gateway nginx</html>"), ApiError::Server(502)),
+        (answer!("400 Bad Request", ""), ApiError::BadRequest(String::new())),
         (answer!("200 OK", "<html>"), ApiError::Malformed),
         ("", ApiError::Transport),
     ];

@@ -10,10 +10,7 @@ use crate::test_util::{policy, raw_config};
 fn names_of(policy: &CurrentPolicy, server_name: Option<&str>) -> Option<usize> {
     let policy = policy.load();
     let found = certificate(&policy, server_name)?;
-    policy
-        .webhooks()
-        .iter()
-        .position(|webhook| Arc::ptr_eq(&webhook.certificate, &found))
+    policy.webhooks().iter().position(|webhook| Arc::ptr_eq(&webhook.certificate, &found))
 }
 
 #[test]

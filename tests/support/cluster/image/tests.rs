@@ -8,36 +8,22 @@ fn entries(archive: &[u8]) -> BTreeMap<String, (tar::Header, Vec<u8>)> {
         let mut entry = entry.unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        (
-            entry.path().unwrap().to_str().unwrap().to_owned(),
-            (entry.header().clone(), content),
-        )
+        (entry.path().unwrap().to_str().unwrap().to_owned(), (entry.header().clone(), content))
     });
     entries.collect()
 }
 
 fn blob<'a>(image: &'a BTreeMap<String, (tar::Header, Vec<u8>)>, descriptor: &Value) -> &'a [u8] {
-    let digest = descriptor["digest"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("sha256:")
-        .unwrap();
+    let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
     let (_, content) = &image[&format!("blobs/sha256/{digest}")];
-    assert_eq!(
-        hex::encode(Sha256::digest(content)),
-        digest,
-        "a blob is stored under its digest"
-    );
+    assert_eq!(hex::encode(Sha256::digest(content)), digest, "a blob is stored under its digest");
     assert_eq!(descriptor["size"], content.len());
     content
 }
 
 async fn sample() -> Image {
     let layout = Layout::new().with_ca_certificates().unwrap();
-    let layout = layout
-        .with_binary("sample", &std::env::current_exe().unwrap())
-        .await
-        .unwrap();
+    let layout = layout.with_binary("sample", &std::env::current_exe().unwrap()).await.unwrap();
     Image::new("localhost/sample:test", layout, &["/sample"]).unwrap()
 }
 
@@ -48,10 +34,7 @@ async fn an_archive_holds_all_that_its_index_names() {
     assert_eq!(parts["oci-layout"].1, br#"{"imageLayoutVersion":"1.0.0"}"#);
     let index: Value = serde_json::from_slice(&parts["index.json"].1).unwrap();
     let described = &index["manifests"][0];
-    assert_eq!(
-        described["annotations"]["io.containerd.image.name"],
-        "localhost/sample:test"
-    );
+    assert_eq!(described["annotations"]["io.containerd.image.name"], "localhost/sample:test");
     assert_eq!(described["digest"], image.digest());
     let manifest: Value = serde_json::from_slice(blob(&parts, described)).unwrap();
     let config: Value = serde_json::from_slice(blob(&parts, &manifest["config"])).unwrap();
@@ -63,11 +46,7 @@ async fn an_archive_holds_all_that_its_index_names() {
     let (header, content) = &layer["sample"];
     assert_eq!(header.mode().unwrap(), 0o755);
     assert_eq!(*content, fs::read(std::env::current_exe().unwrap()).unwrap());
-    assert!(
-        layer.keys().any(|path| path.contains("libc.so")),
-        "no libc: {:?}",
-        layer.keys()
-    );
+    assert!(layer.keys().any(|path| path.contains("libc.so")), "no libc: {:?}", layer.keys());
     assert!(layer.contains_key("etc/ssl/certs/ca-certificates.crt"));
     assert!(String::from_utf8_lossy(&layer["etc/passwd"].1).contains(":65532:65532:"));
     assert_eq!(layer["tmp/"].0.mode().unwrap(), 0o1777);
@@ -79,11 +58,8 @@ async fn every_folder_comes_before_what_is_in_it() {
     let layout = Layout::new().with_ca_certificates().unwrap();
     let layer = layout.layer().unwrap();
     let mut archive = tar::Archive::new(layer.as_slice());
-    let paths: Vec<_> = archive
-        .entries()
-        .unwrap()
-        .map(|entry| entry.unwrap().path().unwrap().into_owned())
-        .collect();
+    let paths: Vec<_> =
+        archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned()).collect();
     let position = |wanted: &str| paths.iter().position(|path| path == Path::new(wanted)).unwrap();
     assert!(position("etc") < position("etc/ssl"));
     assert!(position("etc/ssl") < position("etc/ssl/certs"));
@@ -99,11 +75,8 @@ async fn the_same_input_gives_the_same_bytes() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_named() {
-    let error = Layout::new()
-        .with_binary("none", Path::new("/no/such/binary"))
-        .await
-        .unwrap_err()
-        .to_string();
+    let error =
+        Layout::new().with_binary("none", Path::new("/no/such/binary")).await.unwrap_err().to_string();
     assert_eq!(error, "/no/such/binary can't be read");
 }
 

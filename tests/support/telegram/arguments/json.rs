@@ -118,10 +118,7 @@ impl Cursor<'_> {
 
     fn skip_scalar(&mut self) -> Option<()> {
         let start = self.at;
-        while self
-            .peek()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        {
+        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
             self.at += 1;
         }
         let text = std::str::from_utf8(self.bytes.get(start..self.at)?).ok()?;

@@ -19,11 +19,7 @@ pub fn parse(content_type: &str, body: &[u8], arguments: &mut Arguments) -> Resu
         }
         let content = rest.get(end + 4..).unwrap_or_default();
         let length = find(content, delimiter.as_bytes()).ok_or_else(unexpected_end)?;
-        add_part(
-            &lossy(headers),
-            content.get(..length).unwrap_or_default(),
-            arguments,
-        )?;
+        add_part(&lossy(headers), content.get(..length).unwrap_or_default(), arguments)?;
         rest = content.get(length + delimiter.len()..).unwrap_or_default();
     }
     Ok(())
@@ -39,10 +35,7 @@ fn boundary(content_type: &str) -> Result<&str, Unreadable> {
         .and_then(|parameter| parameter.split_once('='))
         .ok_or_else(|| bad_request("boundary value not found"))?;
     let value = value.split(';').next().unwrap_or_default();
-    let value = value
-        .strip_prefix('"')
-        .and_then(|value| value.strip_suffix('"'))
-        .unwrap_or(value);
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
     if value.is_empty() || value.len() > MAX_BOUNDARY {
         return Err(bad_request("boundary too big or empty"));
     }
@@ -76,14 +69,9 @@ fn add_part(headers: &str, content: &[u8], arguments: &mut Arguments) -> Result<
         return Err(bad_request("field name in multipart/form-data not found"));
     }
     if is_file {
-        arguments.files.push(File {
-            field: name.to_owned(),
-            content: content.to_vec(),
-        });
+        arguments.files.push(File { field: name.to_owned(), content: content.to_vec() });
     } else {
-        arguments
-            .values
-            .push((name.to_owned(), lossy(content).into_owned()));
+        arguments.values.push((name.to_owned(), lossy(content).into_owned()));
     }
     Ok(())
 }

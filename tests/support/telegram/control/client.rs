@@ -61,10 +61,7 @@ impl<T: ControlTransport> ControlClient<T> {
 
     /// Makes a token known.
     pub async fn add_bot(&self, token: &str, username: Option<&str>) -> anyhow::Result<BotView> {
-        let request = BotRequest {
-            token: token.to_owned(),
-            username: username.map(str::to_owned),
-        };
+        let request = BotRequest { token: token.to_owned(), username: username.map(str::to_owned) };
         self.post("bots", &request).await
     }
 
@@ -90,10 +87,7 @@ impl<T: ControlTransport> ControlClient<T> {
 
     /// Calls of the Bot API, of one method or of all.
     pub async fn calls(&self, method: Option<&str>) -> anyhow::Result<Vec<ApiCall>> {
-        let query: Vec<_> = method
-            .map(|method| ("method", method.to_owned()))
-            .into_iter()
-            .collect();
+        let query: Vec<_> = method.map(|method| ("method", method.to_owned())).into_iter().collect();
         self.get("calls", &query).await
     }
 
@@ -148,10 +142,7 @@ impl<T: ControlTransport> ControlClient<T> {
     }
 
     async fn get<A: DeserializeOwned>(&self, name: &str, query: &[(&str, String)]) -> anyhow::Result<A> {
-        let answer = self
-            .transport
-            .call(Method::GET, &self.path(name, query), None)
-            .await?;
+        let answer = self.transport.call(Method::GET, &self.path(name, query), None).await?;
         serde_json::from_value(answer).with_context(|| format!("can't read the answer of {name}"))
     }
 
@@ -160,10 +151,7 @@ impl<T: ControlTransport> ControlClient<T> {
             Value::Null => None,
             body => Some(body),
         };
-        let answer = self
-            .transport
-            .call(Method::POST, &self.path(name, &[]), body)
-            .await?;
+        let answer = self.transport.call(Method::POST, &self.path(name, &[]), body).await?;
         serde_json::from_value(answer).with_context(|| format!("can't read the answer of {name}"))
     }
 
@@ -174,11 +162,7 @@ impl<T: ControlTransport> ControlClient<T> {
         }
         pairs.extend_pairs(query);
         let query = pairs.finish();
-        if query.is_empty() {
-            format!("/control/{name}")
-        } else {
-            format!("/control/{name}?{query}")
-        }
+        if query.is_empty() { format!("/control/{name}") } else { format!("/control/{name}?{query}") }
     }
 }
 
@@ -191,19 +175,14 @@ pub struct HttpTransport {
 
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTransport")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpTransport").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
 impl HttpTransport {
     /// To a simulator at `http://host:port`.
     pub fn new(base: impl Into<String>) -> Self {
-        Self {
-            base: base.into(),
-            client: Client::builder(TokioExecutor::new()).build_http(),
-        }
+        Self { base: base.into(), client: Client::builder(TokioExecutor::new()).build_http() }
     }
 }
 
@@ -215,11 +194,7 @@ impl ControlTransport for HttpTransport {
             .uri(format!("{}{path}", self.base))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))?;
-        let response = self
-            .client
-            .request(request)
-            .await
-            .context("can't reach the simulator")?;
+        let response = self.client.request(request).await.context("can't reach the simulator")?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         if !status.is_success() {

@@ -16,9 +16,7 @@ pub struct BotRequest {
 
 impl fmt::Debug for BotRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BotRequest")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("BotRequest").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -124,9 +122,7 @@ impl WebhookView {
             url: text(settings.map(|settings| &settings.url)),
             secret_token: text(settings.map(|settings| &settings.secret_token)),
             max_connections: settings.map(|settings| settings.max_connections),
-            ip_address: webhook
-                .and_then(|webhook| webhook.ip)
-                .map(|address| address.to_string()),
+            ip_address: webhook.and_then(|webhook| webhook.ip).map(|address| address.to_string()),
             fixed_ip_address: text(settings.map(|settings| &settings.fixed_ip)),
             allowed_updates: state
                 .allowed
@@ -201,9 +197,7 @@ pub struct HijackCall {
 // The parameters may hold a webhook's secrets.
 impl fmt::Debug for HijackCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HijackCall")
-            .field("method", &self.method)
-            .finish_non_exhaustive()
+        f.debug_struct("HijackCall").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
@@ -217,8 +211,6 @@ pub struct HijackAnswer {
 // getWebhookInfo's answer holds the path.
 impl fmt::Debug for HijackAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HijackAnswer")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
+        f.debug_struct("HijackAnswer").field("status", &self.status).finish_non_exhaustive()
     }
 }

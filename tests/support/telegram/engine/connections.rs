@@ -85,11 +85,7 @@ impl Engine {
         ));
         self.connections.insert(
             id,
-            Connection {
-                requests,
-                address_generation: self.address_generation,
-                in_flight: None,
-            },
+            Connection { requests, address_generation: self.address_generation, in_flight: None },
         );
         self.idle.push_back(id);
         if !self.verified {

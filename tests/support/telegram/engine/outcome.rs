@@ -47,10 +47,7 @@ impl Engine {
             self.delivered(&in_flight, response);
             return;
         }
-        let error = format!(
-            "Wrong response from the webhook: {} {}",
-            response.status, response.reason
-        );
+        let error = format!("Wrong response from the webhook: {} {}", response.status, response.reason);
         self.set_last_error(&error);
         self.failed(&in_flight, Some(response), &error, response.retry_after);
         if response.status != 410 {
@@ -89,9 +86,7 @@ impl Engine {
     fn failed(&mut self, in_flight: &InFlight, response: Option<&Response>, error: &str, retry_after: i64) {
         let unix_now = self.bot.server.clock.unix();
         let id = in_flight.update_id;
-        let then = self
-            .lanes
-            .failed(in_flight.lane, retry_after, Instant::now(), unix_now);
+        let then = self.lanes.failed(in_flight.lane, retry_after, Instant::now(), unix_now);
         let mut state = self.bot.lock();
         if let Some(attempt) = state.record.last_attempt(id) {
             attempt.finished_at = Some(unix_now);
@@ -109,14 +104,8 @@ impl Engine {
     fn set_last_error(&self, message: &str) {
         let date = self.bot.server.clock.unix_seconds();
         let mut state = self.bot.lock();
-        if state
-            .current(self.setup.generation)
-            .is_some_and(|webhook| webhook.verified)
-        {
-            state.last_error = Some(LastError {
-                date,
-                message: message.to_owned(),
-            });
+        if state.current(self.setup.generation).is_some_and(|webhook| webhook.verified) {
+            state.last_error = Some(LastError { date, message: message.to_owned() });
         }
     }
 }

@@ -38,10 +38,7 @@ impl Body {
     }
 
     fn new(left: Left) -> Self {
-        Self {
-            content: Vec::new(),
-            left,
-        }
+        Self { content: Vec::new(), left }
     }
 
     /// Whether nothing has come.

@@ -39,12 +39,8 @@ impl Parameters {
             fixed_ip: arguments.get("ip_address").to_owned(),
             secret_token: arguments.get("secret_token").to_owned(),
             certificate: arguments.file("certificate").map(|file| file.content.clone()),
-            drop_pending_updates: ["true", "yes", "1"].contains(
-                &arguments
-                    .get("drop_pending_updates")
-                    .to_ascii_lowercase()
-                    .as_str(),
-            ),
+            drop_pending_updates: ["true", "yes", "1"]
+                .contains(&arguments.get("drop_pending_updates").to_ascii_lowercase().as_str()),
             allowed_updates: KindSet::parse(arguments.get("allowed_updates")),
         }
     }
@@ -55,11 +51,7 @@ impl Parameters {
         if self.secret_token.len() > MAX_SECRET {
             return Err(Invalid::SecretTooLong);
         }
-        if !self
-            .secret_token
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        {
+        if !self.secret_token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
             return Err(Invalid::SecretCharacters);
         }
         if let Some(size) = self.certificate.as_ref().map(Vec::len)
@@ -85,9 +77,6 @@ fn max_connections(value: &str, local: bool) -> u32 {
         return default;
     }
     let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
-    let number: u64 = value
-        .get(..digits)
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or_default();
+    let number: u64 = value.get(..digits).and_then(|digits| digits.parse().ok()).unwrap_or_default();
     u32::try_from(number).unwrap_or(most).clamp(1, most)
 }

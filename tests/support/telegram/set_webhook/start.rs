@@ -34,10 +34,8 @@ pub enum BadWebhook {
 
 /// Checks the webhook of this generation and starts its engine. Says nothing when it was replaced meanwhile.
 pub async fn verify_and_start(bot: &Arc<Bot>, generation: u64) -> Result<(), BadWebhook> {
-    let Some((settings, url)) = bot
-        .lock()
-        .current(generation)
-        .map(|webhook| (webhook.settings.clone(), webhook.url.clone()))
+    let Some((settings, url)) =
+        bot.lock().current(generation).map(|webhook| (webhook.settings.clone(), webhook.url.clone()))
     else {
         return Ok(());
     };
