@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use telegram_webhook_crds::{ConditionType, RegistrationStatus};
 
 use super::{
+    acknowledgement::Acknowledgement,
     apply::{Applied, Ledger},
-    delivery::Delivery,
     memory::Memory,
     status::{Reason, Report},
     validate::ValidatedWebhook,
@@ -112,14 +112,14 @@ pub async fn register(
     ledger: &dyn Ledger,
     webhook: &ValidatedWebhook,
     applied: &Applied,
-    (identity, delivery): (Identity, Delivery),
+    (identity, acknowledgement): (Identity, Acknowledgement),
     report: &mut Report,
 ) -> Result<Outcome, Error> {
     let user = match identity {
         Identity::Known(user) => user,
         Identity::Unknown(error) => return Err(Error::Api(error)),
     };
-    if let Delivery::Missing(reason) = delivery {
+    if let Acknowledgement::Missing(reason) = acknowledgement {
         return Ok(Outcome::Waiting(reason));
     }
     let stored = webhook.stored.as_ref();

@@ -200,6 +200,31 @@ async fn a_child_that_somebody_changed_is_mended() {
 }
 
 #[tokio::test]
+async fn a_new_selector_leads_telegram_nowhere_until_its_pods_have_the_secrets() {
+    let world = World::new().await;
+    world.register().await;
+    let selector = || world.cluster.get(CHILD_SERVICE).unwrap()["spec"]["selector"]["app"].clone();
+    let mut webhook = world.webhook();
+    webhook.spec.workload.selector.match_labels.insert("app".into(), "elsewhere".into());
+    world.cluster.put(WEBHOOK, &webhook);
+    // nothing has the new labels
+    world.cluster.remove(POD);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "NoPodsSelected"));
+    assert_eq!(selector(), "helpdesk");
+    // a pod has them, but not the secrets
+    world.add_pod();
+    world.cluster.undeliver("crm/support");
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    assert_eq!(selector(), "helpdesk");
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(selector(), "elsewhere");
+}
+
+#[tokio::test]
 async fn a_lost_secret_means_a_new_slot_under_the_next_number() {
     let world = World::new().await;
     world.register().await;

@@ -9,7 +9,7 @@ use super::{
 
 /// What the pods say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Acknowledgement {
     /// At least one pod is ready, and every ready one has loaded the current secret and path.
     Complete,
     /// Not yet, and why.
@@ -17,7 +17,7 @@ pub enum Delivery {
 }
 
 /// Compares what the sidecars have loaded with `digest`, and notes it.
-pub fn assess(pods: &[PodSeen], digest: &str, report: &mut Report) -> Delivery {
+pub fn assess(pods: &[PodSeen], digest: &str, report: &mut Report) -> Acknowledgement {
     let current = |pod: &&PodSeen| pod.digest.as_deref() == Some(digest);
     let protected = || pods.iter().filter(|pod| pod.sidecar);
     let bare = pods.len() - protected().count();
@@ -32,8 +32,8 @@ pub fn assess(pods: &[PodSeen], digest: &str, report: &mut Report) -> Delivery {
     let delivered = secrets_delivered(ready, ready_and_current, report);
     match (sidecars, delivered) {
         // a pod without the sidecar gets no traffic and keeps nobody else from it
-        (_, Ok(())) => Delivery::Complete,
-        (Err(reason), _) | (Ok(()), Err(reason)) => Delivery::Missing(reason),
+        (_, Ok(())) => Acknowledgement::Complete,
+        (Err(reason), _) | (Ok(()), Err(reason)) => Acknowledgement::Missing(reason),
     }
 }
 
@@ -98,25 +98,25 @@ mod tests {
         PodSeen { ready, sidecar, digest: digest.map(str::to_owned) }
     }
 
-    fn reasons(pods: &[PodSeen]) -> (Delivery, Vec<(ConditionType, Reason)>) {
+    fn reasons(pods: &[PodSeen]) -> (Acknowledgement, Vec<(ConditionType, Reason)>) {
         let mut report = Report::default();
-        let delivery = assess(pods, "new", &mut report);
-        (delivery, report.findings.iter().map(|f| (f.type_, f.reason)).collect())
+        let acknowledgement = assess(pods, "new", &mut report);
+        (acknowledgement, report.findings.iter().map(|f| (f.type_, f.reason)).collect())
     }
 
     #[test]
     fn a_selector_that_matches_nothing_is_named() {
         let mut report = Report::default();
-        let delivery = assess(&[], "new", &mut report);
-        assert_eq!(delivery, Delivery::Missing(Reason::NoPodsSelected));
+        let acknowledgement = assess(&[], "new", &mut report);
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::NoPodsSelected));
         let message = &report.findings[0].message;
         assert!(message.starts_with("spec.workload.selector:"), "{message}");
     }
 
     #[test]
     fn one_ready_sidecar_with_the_secrets_suffices() {
-        let (delivery, reasons) = reasons(&[pod(true, true, Some("new")), pod(false, true, None)]);
-        assert_eq!(delivery, Delivery::Complete);
+        let (acknowledgement, reasons) = reasons(&[pod(true, true, Some("new")), pod(false, true, None)]);
+        assert_eq!(acknowledgement, Acknowledgement::Complete);
         assert_eq!(
             reasons,
             [
@@ -128,20 +128,20 @@ mod tests {
 
     #[test]
     fn a_ready_sidecar_with_old_secrets_is_waited_for() {
-        let (delivery, _) = reasons(&[pod(true, true, Some("new")), pod(true, true, Some("old"))]);
-        assert_eq!(delivery, Delivery::Missing(Reason::SecretsNotLoaded));
+        let (acknowledgement, _) = reasons(&[pod(true, true, Some("new")), pod(true, true, Some("old"))]);
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::SecretsNotLoaded));
     }
 
     #[test]
     fn a_pod_without_the_sidecar_is_named_but_does_not_hold_up_the_others() {
-        let (delivery, reasons) = reasons(&[pod(true, true, Some("new")), pod(true, false, None)]);
-        assert_eq!(delivery, Delivery::Complete);
+        let (acknowledgement, reasons) = reasons(&[pod(true, true, Some("new")), pod(true, false, None)]);
+        assert_eq!(acknowledgement, Acknowledgement::Complete);
         assert_eq!(reasons[0], (ConditionType::SidecarsReady, Reason::SidecarMissing));
     }
 
     #[test]
     fn loaded_but_not_ready_is_not_enough() {
-        let (delivery, _) = reasons(&[pod(false, true, Some("new"))]);
-        assert_eq!(delivery, Delivery::Missing(Reason::PodsNotReady));
+        let (acknowledgement, _) = reasons(&[pod(false, true, Some("new"))]);
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::PodsNotReady));
     }
 }
