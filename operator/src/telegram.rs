@@ -131,6 +131,11 @@ pub trait BotApi: Send + Sync {
     fn delete_webhook<'a>(&'a self, bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>>;
 }
 
+/// Names a webhook's URL without giving it away: its path is random.
+pub fn url_digest(url: &str) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(url)))
+}
+
 // === impl BotToken ===
 
 impl BotToken {
@@ -199,6 +204,11 @@ impl WebhookParameters {
     pub fn fingerprint(&self) -> String {
         // serialising plain strings and numbers to memory has no way to fail
         hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+    }
+
+    /// Names the URL without giving it away.
+    pub fn url_digest(&self) -> String {
+        url_digest(&self.url)
     }
 }
 

@@ -28,6 +28,7 @@ pub const SCENARIOS: &[&str] = &[
     "restart",
     "retain",
     "delete",
+    "foreground",
     "unreachable",
     "tokenless",
     "rejected",

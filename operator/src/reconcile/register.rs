@@ -167,6 +167,7 @@ fn registration(
         bot_id: user.id,
         bot_username: user.username,
         host,
+        url_digest: Some(applied.wanted.parameters.url_digest()),
         slot,
         registered_at: since.unwrap_or_else(|| Time(whole_second(Timestamp::now()))),
     }

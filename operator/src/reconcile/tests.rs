@@ -352,6 +352,17 @@ async fn a_deleted_resource_takes_its_webhook_along_if_asked() {
 }
 
 #[tokio::test]
+async fn a_deletion_in_the_foreground_takes_the_secret_first_and_the_webhook_still_goes() {
+    let world = World::with(&[("spec:", "spec:\n  deletionPolicy: Delete")]).await;
+    world.register().await;
+    world.cluster.remove(CHILD_SECRET);
+    world.delete();
+    world.pass().await.unwrap();
+    assert_eq!(world.telegram.url(), "");
+    assert!(world.cluster.public_text().contains("WebhookDeleted"));
+}
+
+#[tokio::test]
 async fn a_deleted_resource_leaves_its_webhook_by_default() {
     let world = World::new().await;
     world.register().await;
@@ -380,7 +391,7 @@ async fn status_and_events_hold_no_secret() {
     let slot = world.stored().config.slots[0].clone();
     let segment = slot.path.rsplit('/').next().unwrap().to_owned();
     let text = world.cluster.public_text();
-    assert!(text.contains("Telegram was told the webhook"), "{text}");
+    assert!(text.contains("Telegram was told the webhook") && text.contains("urlDigest"), "{text}");
     for secret in [slot.secret_token.as_str(), &segment, "ABCdefGHI"] {
         assert!(!text.contains(secret), "{text}");
     }

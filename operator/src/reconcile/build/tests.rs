@@ -125,6 +125,7 @@ fn a_lost_secret_is_minted_anew_under_the_next_number() {
         bot_id: 123_456,
         bot_username: None,
         host: "hooks.example.com".into(),
+        url_digest: None,
         slot: 3,
         registered_at: Time(Timestamp::UNIX_EPOCH),
     };
