@@ -138,7 +138,7 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?);
     // pure
-    let acknowledgement = assess(&found.pods, &prepared.digest, report);
+    let acknowledgement = assess(&found.pods, &prepared.expected, report);
     // Kubernetes API, writes what differs
     let applied = apply(&context.client, prepared, &found, acknowledgement).await.map_err(Error::Apply)?;
     valid.check_obstacles().map_err(Error::Validate)?;

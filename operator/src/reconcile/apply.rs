@@ -25,8 +25,6 @@ use crate::kubernetes::{Error, within};
 pub struct Applied {
     /// The Secret as the cluster has it.
     pub secret: Secret,
-    /// Names the version of the sidecar's configuration.
-    pub digest: String,
     /// What Telegram shall accept.
     pub wanted: Accepted,
 }
@@ -55,14 +53,14 @@ pub async fn apply(
     acknowledgement: Acknowledgement,
 ) -> Result<Applied, Error> {
     // no `..`: a new child must not be forgotten here
-    let Prepared { secret, mut service, digest, wanted } = prepared;
+    let Prepared { secret, mut service, expected: _, wanted } = prepared;
     if acknowledgement != Acknowledgement::Complete {
         keep_selector(&mut service, found.child_service.as_ref());
     }
     // the Secret first: the pods that the Service leads to need it
     let secret = apply_secret(client, secret, found.child_secret.as_ref()).await?;
     apply_service(client, &service, found.child_service.as_ref()).await?;
-    Ok(Applied { secret, digest, wanted })
+    Ok(Applied { secret, wanted })
 }
 
 /// A slot must never be replaced unseen: the first write fails if somebody else was faster, each later one if the Secret

@@ -14,6 +14,7 @@ use telegram_webhook_crds::{
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, digest};
 
 use super::{
+    acknowledgement::Expected,
     stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, put, slots},
     validate::ValidatedWebhook,
 };
@@ -28,8 +29,8 @@ pub struct Prepared {
     pub secret: Secret,
     /// Leads to the sidecars.
     pub service: Service,
-    /// Names the version of the sidecar's configuration.
-    pub digest: String,
+    /// What the sidecars must have.
+    pub expected: Expected,
     /// What Telegram shall accept.
     pub wanted: Accepted,
 }
@@ -53,8 +54,12 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
         limits: Limits::default(),
     }
     .to_bytes();
-    let digest = digest(&config);
-    Prepared { secret: secret(webhook, config), service: service(webhook), digest, wanted }
+    let expected = Expected {
+        digest: digest(&config),
+        certificate: webhook.certificate.clone(),
+        secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
+    };
+    Prepared { secret: secret(webhook, config), service: service(webhook), expected, wanted }
 }
 
 /// The complete set of parameters for the current slot.

@@ -21,7 +21,7 @@ use crate::{
 
 mod ensure;
 
-use self::ensure::History;
+use self::ensure::Situation;
 
 /// What this step works with.
 pub struct Telegram<'a> {
@@ -123,14 +123,23 @@ pub async fn register(
         return Ok(Outcome::Waiting(reason));
     }
     let stored = webhook.stored.as_ref();
-    let history = History {
+    let situation = Situation {
         accepted: stored.and_then(|stored| stored.accepted.as_ref()),
         refused: stored.and_then(|stored| stored.refused.as_ref()),
+        serves_certificate: acknowledgement == Acknowledgement::Complete,
     };
     let outcome = telegram
-        .ensure(ledger, &webhook.bot, &applied.wanted, history)
+        .ensure(ledger, &webhook.bot, &applied.wanted, situation)
         .await
         .map_err(|error| noted(error, report))?;
+    if let Outcome::Waiting(reason) = outcome {
+        report.bad(
+            ConditionType::WebhookRegistered,
+            reason,
+            "Telegram is told once every ready sidecar serves the certificate of spec.endpoint.tls.secretRef",
+        );
+        return Ok(outcome);
+    }
     report.fine(
         ConditionType::WebhookRegistered,
         Reason::WebhookSet,

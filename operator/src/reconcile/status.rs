@@ -72,10 +72,14 @@ pub enum Reason {
     NoPodsSelected,
     /// Selected pods run without the sidecar.
     SidecarMissing,
+    /// Selected pods were started before this resource, or with another certificate's Secret.
+    SidecarOutdated,
     /// No selected pod is ready.
     PodsNotReady,
     /// A sidecar hasn't loaded the current configuration yet.
     SecretsNotLoaded,
+    /// A sidecar doesn't serve the current certificate yet.
+    CertificateNotLoaded,
 
     /// Telegram refused the webhook.
     RegistrationRefused,

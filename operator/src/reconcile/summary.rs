@@ -87,7 +87,7 @@ pub fn notices(
         let before = condition(old, type_);
         let appeared = before.is_none_or(|before| before.reason != now.reason);
         // waiting for pods is the ordinary course of things
-        let ordinary = [Reason::PodsNotReady, Reason::SecretsNotLoaded]
+        let ordinary = [Reason::PodsNotReady, Reason::SecretsNotLoaded, Reason::CertificateNotLoaded]
             .iter()
             .any(|reason| reason.to_string() == now.reason);
         if appeared && !ordinary {

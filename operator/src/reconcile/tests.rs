@@ -50,17 +50,28 @@ impl World {
     }
 
     fn add_pod(&self) {
+        self.add_pod_reading(&["support-telegram-webhook", "hooks-tls"]);
+    }
+
+    /// A pod as it was injected when these Secrets were named.
+    fn add_pod_reading(&self, secrets: &[&str]) {
+        let sources: Vec<_> = secrets.iter().map(|name| json!({"secret": {"name": name}})).collect();
+        let volume = json!({"name": "telegram-webhook-sidecar-config", "projected": {"sources": sources}});
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": "crm-0", "namespace": "crm"},
-            "spec": {"containers": [], "initContainers": [{"name": "telegram-webhook-sidecar"}]},
+            "spec": {
+                "containers": [],
+                "initContainers": [{"name": "telegram-webhook-sidecar"}],
+                "volumes": [volume],
+            },
             "status": {"podIP": "10.0.0.7", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         });
         self.cluster.put(POD, &pod);
     }
 
     fn deliver(&self) {
-        self.cluster.deliver("crm/support", CHILD_SECRET);
+        self.cluster.deliver("crm/support", CHILD_SECRET, TLS_SECRET);
     }
 
     /// A new process: nothing is remembered.
@@ -222,6 +233,42 @@ async fn a_new_selector_leads_telegram_nowhere_until_its_pods_have_the_secrets()
     world.pass().await.unwrap();
     assert_eq!(world.condition("Ready"), condition("True", "Registered"));
     assert_eq!(selector(), "elsewhere");
+}
+
+#[tokio::test]
+async fn pods_that_were_injected_for_other_resources_have_to_be_restarted() {
+    let world = World::new().await;
+    world.add_pod_reading(&["sales-telegram-webhook", "sales-tls"]);
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SidecarOutdated"));
+    assert!(world.cluster.public_text().contains("restart them"));
+    world.add_pod();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+}
+
+#[tokio::test]
+async fn telegram_is_told_nothing_new_while_the_sidecars_serve_another_certificate() {
+    let world = World::new().await;
+    world.register().await;
+    world.telegram.calls();
+    let pair = fixtures::certificate("hooks.example.com", Timestamp::now().as_second(), -1..60);
+    world.cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
+    // an ordinary renewal changes nothing
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.max_connections = 7;
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("WebhookRegistered"), condition("False", "CertificateNotLoaded"));
+    assert!(!world.telegram.calls().contains(&"setWebhook"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert!(world.telegram.calls().contains(&"setWebhook"));
 }
 
 #[tokio::test]

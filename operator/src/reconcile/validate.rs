@@ -50,6 +50,10 @@ pub struct ValidatedWebhook {
     pub max_connections: u8,
     /// In front of the random segment.
     pub path_prefix: String,
+    /// Name of the Secret with the certificate.
+    pub tls_secret: String,
+    /// Names the certificate chain, as the sidecars do; `None` if it can't be used.
+    pub certificate: Option<String>,
     /// Content of our own Secret, if there is one.
     pub stored: Option<Stored>,
     /// What the status says is registered.
@@ -170,7 +174,7 @@ pub fn validate(
     if let Some(addresses) = &found.addresses {
         endpoint_mistakes.take(endpoint::resolved(&public.host, addresses, local));
     }
-    endpoint_mistakes.take(certificate::check(
+    let certificate = endpoint_mistakes.take(certificate::check(
         &public.tls.secret_ref.name,
         found.tls.as_ref(),
         &public.host,
@@ -196,6 +200,8 @@ pub fn validate(
         ip_address,
         max_connections: public.max_connections.clamp(1, 100),
         path_prefix: public.path_prefix.clone(),
+        tls_secret: public.tls.secret_ref.name.clone(),
+        certificate,
         stored,
         registered: webhook.status.as_ref().and_then(|status| status.registration.clone()),
         obstacles: obstacles.0,

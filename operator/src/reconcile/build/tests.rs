@@ -27,6 +27,8 @@ fn valid() -> ValidatedWebhook {
         ip_address: None,
         max_connections: 40,
         path_prefix: "/telegram".into(),
+        tls_secret: "hooks-tls".into(),
+        certificate: Some("sha256:certificate".into()),
         stored: None,
         registered: None,
         obstacles: vec![],
@@ -56,7 +58,7 @@ fn the_secret_holds_what_the_sidecar_reads_and_its_digest_names_it() {
     assert_eq!(config.webhook, "crm/support");
     assert_eq!((config.bot_id, config.host.as_str()), (123_456, "hooks.example.com"));
     assert_eq!(config.slots.len(), 1);
-    assert_eq!(prepared.digest, digest(bytes));
+    assert_eq!(prepared.expected.digest, digest(bytes));
 }
 
 #[test]
@@ -101,7 +103,7 @@ fn building_again_from_what_was_stored_changes_nothing() {
     let accepted = with_accepted(first.secret.clone(), &first.wanted);
     let again = built(&ValidatedWebhook { stored: Some(Stored::read(&accepted).unwrap()), ..valid() });
     assert_eq!(again.secret, accepted);
-    assert_eq!((again.digest, again.wanted), (first.digest, first.wanted));
+    assert_eq!((again.expected, again.wanted), (first.expected, first.wanted));
 }
 
 #[test]

@@ -11,11 +11,12 @@ use super::{Error, Outcome, Telegram, whole_second};
 use crate::{
     reconcile::{
         apply::Ledger,
+        status::Reason,
         stored::{Accepted, Refused},
     },
     telegram::{
         ApiError, Bot, BotUser, WebhookInfo,
-        plan::{Plan, plan, shows},
+        plan::{Plan, Why, plan, shows},
     },
 };
 
@@ -30,13 +31,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Telegram itself remembers a failed look-up of a host for five minutes.
 pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
 
-/// What Telegram said last.
-#[derive(Clone, Copy, Default)]
-pub struct History<'a> {
-    /// What it accepted.
+/// What decides, apart from what is wanted.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// What Telegram accepted last.
     pub accepted: Option<&'a Accepted>,
-    /// What it refused.
+    /// What it refused since then.
     pub refused: Option<&'a Refused>,
+    /// Whether the sidecars serve the certificate that was validated.
+    pub serves_certificate: bool,
 }
 
 // === impl Telegram ===
@@ -70,7 +73,7 @@ impl Telegram<'_> {
         ledger: &dyn Ledger,
         bot: &Bot,
         wanted: &Accepted,
-        History { accepted, refused }: History<'_>,
+        Situation { accepted, refused, serves_certificate }: Situation<'_>,
     ) -> Result<Outcome, Error> {
         // what another bot or server accepted says nothing about this one
         let accepted = accepted
@@ -80,6 +83,11 @@ impl Telegram<'_> {
             Plan::Keep => return Ok(Outcome::Kept),
             Plan::Set(why) => why,
         };
+        if !serves_certificate && matches!(why, Why::New | Why::Changed) {
+            // the former one is worth having until then; setting again what was accepted brings no new certificate into play
+            self.put_back_if_erased(bot, &live, accepted).await?;
+            return Ok(Outcome::Waiting(Reason::CertificateNotLoaded));
+        }
         if let Some(refused) = refused.filter(|refused| refused.holds(wanted, Timestamp::now())) {
             return Err(Error::Refused {
                 description: refused.description.clone(),

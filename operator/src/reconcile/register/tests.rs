@@ -76,12 +76,22 @@ impl Passes {
         wanted: &Accepted,
         accepted: Option<&Accepted>,
     ) -> Result<Outcome, Error> {
+        self.ensure_with(api, wanted, accepted, true).await
+    }
+
+    async fn ensure_with(
+        &self,
+        api: &FakeTelegram,
+        wanted: &Accepted,
+        accepted: Option<&Accepted>,
+        serves_certificate: bool,
+    ) -> Result<Outcome, Error> {
         let telegram = Telegram { api, memory: &self.memory, uid: "uid" };
         let bot = bot();
         telegram.identify(&bot).await?;
         let refused = self.ledger.refused.lock().unwrap().clone();
-        let history = History { accepted, refused: refused.as_ref() };
-        telegram.ensure(&self.ledger, &bot, wanted, history).await
+        let situation = Situation { accepted, refused: refused.as_ref(), serves_certificate };
+        telegram.ensure(&self.ledger, &bot, wanted, situation).await
     }
 }
 
@@ -253,6 +263,25 @@ async fn what_another_bot_had_is_neither_kept_nor_put_back() {
     let error = Passes::new().ensure(&api, &slot(1), Some(&former)).await.unwrap_err();
     assert!(matches!(error, Error::Refused { working: false, .. }), "{error:?}");
     assert_eq!(api.secrets_set(), ["secret-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_another_certificate_at_the_sidecars_nothing_new_is_told_and_what_worked_is_kept() {
+    let waiting = Ok(Outcome::Waiting(Reason::CertificateNotLoaded));
+    let with_old = async |api: &FakeTelegram, wanted: i64, accepted: Option<i64>| {
+        let accepted = accepted.map(slot);
+        Passes::new().ensure_with(api, &slot(wanted), accepted.as_ref(), false).await
+    };
+    let nothing = FakeTelegram::default();
+    assert_eq!(with_old(&nothing, 1, None).await, waiting);
+    assert!(nothing.secrets_set().is_empty());
+    let working = FakeTelegram::default().having(&slot(1).parameters);
+    assert_eq!(with_old(&working, 2, Some(1)).await, waiting);
+    assert_eq!(with_old(&working, 1, Some(1)).await, Ok(Outcome::Kept));
+    assert!(working.secrets_set().is_empty());
+    let erased = FakeTelegram::default();
+    assert_eq!(with_old(&erased, 2, Some(1)).await, waiting);
+    assert_eq!(erased.secrets_set(), ["secret-1"]);
 }
 
 #[test]
