@@ -122,6 +122,40 @@ fn what_telegram_accepted_survives_a_change_of_the_path() {
 }
 
 #[test]
+fn another_bot_or_server_is_never_told_what_the_former_was_told() {
+    let first = built(&valid());
+    let accepted = with_accepted(first.secret.clone(), &first.wanted);
+    let other_bot =
+        Bot { token: BotToken::parse(&fixtures::TOKEN.replace("123456", "654321")).unwrap(), ..valid().bot };
+    let other_server = Bot { server: "http://telegram-bot-api.telegram:8081".into(), ..valid().bot };
+    for bot in [other_bot, other_server] {
+        let stored_before = Stored::read(&accepted).unwrap();
+        let moved = built(&ValidatedWebhook { stored: Some(stored_before), bot: bot.clone(), ..valid() });
+        let now = stored(&moved);
+        assert_eq!(now.config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>(), [2]);
+        assert!(moved.wanted.parameters.secret_token != first.wanted.parameters.secret_token);
+        assert!(moved.wanted.parameters.url != first.wanted.parameters.url);
+        assert_eq!((now.accepted, moved.wanted.slot), (None, 2));
+        // once is enough
+        let again = built(&ValidatedWebhook { stored: Some(stored(&moved)), bot, ..valid() });
+        assert_eq!(again.secret, moved.secret);
+    }
+}
+
+#[test]
+fn a_new_token_of_the_same_bot_changes_nothing() {
+    let first = built(&valid());
+    let accepted = with_accepted(first.secret.clone(), &first.wanted);
+    let token = BotToken::parse(&fixtures::TOKEN.replace("ABC", "XYZ")).unwrap();
+    let renewed = built(&ValidatedWebhook {
+        stored: Some(Stored::read(&accepted).unwrap()),
+        bot: Bot { token, ..valid().bot },
+        ..valid()
+    });
+    assert_eq!(renewed.secret, accepted);
+}
+
+#[test]
 fn a_lost_secret_is_minted_anew_under_the_next_number() {
     let registered = RegistrationStatus {
         bot_id: 123_456,
