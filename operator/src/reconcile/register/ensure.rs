@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Error, Outcome, Telegram, whole_second};
 use crate::{
@@ -31,6 +31,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Telegram itself remembers a failed look-up of a host for five minutes.
 pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
 
+/// A rejected token isn't asked about again sooner, unless it changes: a self-hosted server may have been wrong for a while.
+const REJECTION_HOLDS: Duration = Duration::from_mins(10);
+
 /// What decides, apart from what is wanted.
 #[derive(Clone, Copy)]
 pub struct Situation<'a> {
@@ -45,11 +48,14 @@ pub struct Situation<'a> {
 // === impl Telegram ===
 
 impl Telegram<'_> {
-    /// Asks once per token whose it is. A rejected token isn't tried again.
+    /// Asks once per token whose it is. A rejected token isn't tried again soon.
     pub(super) async fn identify(&self, bot: &Bot) -> Result<BotUser, Error> {
         let fingerprint = bot.fingerprint();
         let remembered = self.memory.of(self.uid);
-        if remembered.rejected == Some(fingerprint) {
+        if let Some((rejected, at)) = remembered.rejected
+            && rejected == fingerprint
+            && at.elapsed() < REJECTION_HOLDS
+        {
             return Err(Error::TokenRejected);
         }
         if let Some((accepted, user)) = remembered.accepted
@@ -183,13 +189,13 @@ impl Telegram<'_> {
         self.api.get_webhook_info(bot).await.map_err(|error| self.failed(bot, error))
     }
 
-    /// A token that the server rejects isn't used again until it changes.
+    /// A token that the server rejects isn't used again soon.
     fn failed(&self, bot: &Bot, error: ApiError) -> Error {
         if !error.rejects_token() {
             return Error::Api(error);
         }
         self.memory.update(self.uid, |memory| {
-            memory.rejected = Some(bot.fingerprint());
+            memory.rejected = Some((bot.fingerprint(), Instant::now()));
             memory.accepted = None;
         });
         Error::TokenRejected

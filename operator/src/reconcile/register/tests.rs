@@ -212,7 +212,7 @@ async fn a_429_is_waited_for_by_the_next_pass_and_touches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_not_used_again() {
+async fn a_rejected_token_is_not_used_again_for_ten_minutes() {
     for rejection in [ApiError::Unauthorized, ApiError::NotFound] {
         let api = FakeTelegram::default();
         api.state().get_me = Some(Err(rejection));
@@ -221,6 +221,9 @@ async fn a_rejected_token_is_not_used_again() {
             assert_eq!(passes.ensure(&api, &slot(1), None).await, Err(Error::TokenRejected));
         }
         assert_eq!(api.calls(), ["getMe"]);
+        tokio::time::advance(Duration::from_mins(10)).await;
+        api.state().get_me = None;
+        assert_eq!(passes.ensure(&api, &slot(1), None).await, Ok(Outcome::Set(Why::New)));
     }
 }
 
