@@ -280,6 +280,27 @@ async fn telegram_is_told_nothing_new_while_the_sidecars_serve_another_certifica
 }
 
 #[tokio::test]
+async fn the_port_that_telegram_uses_is_kept_until_it_has_been_told_another() {
+    let world = World::new().await;
+    world.register().await;
+    let ports = || {
+        let ports = world.cluster.get(CHILD_SERVICE).unwrap()["spec"]["ports"].clone();
+        ports.as_array().unwrap().iter().map(|port| port["port"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.port = 8443;
+    world.cluster.put(WEBHOOK, &webhook);
+    let refusal = Answer::Untouched(ApiError::Server(502));
+    world.telegram.state().answers.push_back(refusal);
+    assert!(world.pass().await.is_err());
+    assert_eq!(ports(), [8443, 443]);
+    world.pass().await.unwrap();
+    assert!(world.telegram.url().starts_with("https://hooks.example.com:8443/"));
+    world.pass().await.unwrap();
+    assert_eq!(ports(), [8443]);
+}
+
+#[tokio::test]
 async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_on_it() {
     let world = World::new().await;
     world.register().await;

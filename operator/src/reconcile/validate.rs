@@ -11,7 +11,6 @@ use telegram_webhook_crds::{
     BOT_TOKEN_LABEL, ConditionType, DEFAULT_API_SERVER, RegistrationStatus, TelegramWebhook, child_name,
 };
 use telegram_webhook_sidecar_config::Upstream;
-use url::Url;
 
 use super::{
     dereference::{Elder, Found},
@@ -239,8 +238,7 @@ pub fn validate(
 
 /// The host that Telegram accepted last.
 fn accepted_host(stored: Option<&Option<Stored>>) -> Option<String> {
-    let accepted = stored?.as_ref()?.accepted.as_ref()?;
-    Url::parse(&accepted.parameters.url).ok()?.host_str().map(str::to_owned)
+    stored?.as_ref()?.accepted.as_ref()?.host()
 }
 
 /// Collects, so that the user sees all mistakes at once.
