@@ -7,23 +7,22 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{Resource as _, ResourceExt as _};
-use telegram_webhook_crds::{
-    BOT_TOKEN_LABEL, ConditionType, DEFAULT_API_SERVER, RegistrationStatus, TelegramWebhook, child_name,
-};
+use telegram_webhook_crds::{DEFAULT_API_SERVER, RegistrationStatus, TelegramWebhook, child_name};
 use telegram_webhook_sidecar_config::Upstream;
 
-use super::{
-    dereference::{Elder, Found},
-    status::Reason,
-    stored::Stored,
-};
-use crate::{
-    dns::Answer,
-    telegram::{Bot, BotToken},
-};
+use super::{dereference::Found, status::Reason, stored::Stored};
+use crate::{dns::Answer, telegram::Bot};
 
 mod certificate;
 mod endpoint;
+mod mistake;
+mod token;
+
+use self::{mistake::Mistakes, token::sole_owner};
+pub use self::{
+    mistake::{Invalid, Mistake, Outlook},
+    token::token,
+};
 
 /// What the operator's flags say about resources.
 #[derive(Debug, Clone, Default)]
@@ -69,34 +68,6 @@ pub struct ValidatedWebhook {
     pub obstacles: Vec<Mistake>,
 }
 
-/// The resource can't be registered as it is. Not empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(pub Vec<Mistake>);
-
-/// One mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// Its stable name.
-    pub reason: Reason,
-    /// Field and fix. Never a value of a Secret.
-    pub message: String,
-    /// The concern that it settles; the others keep their condition, since what works goes on working.
-    pub concern: Option<ConditionType>,
-    /// What has to happen.
-    pub outlook: Outlook,
-}
-
-/// What has to happen for a mistake to go away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outlook {
-    /// Somebody changes something.
-    Lasting,
-    /// It may well heal without a change of the resource, such as a Secret that another controller is about to make.
-    Passing,
-    /// Something answers again. Whether there is a mistake isn't known.
-    Interrupted,
-}
-
 // === impl Settings ===
 
 impl Settings {
@@ -117,47 +88,6 @@ impl ValidatedWebhook {
     /// Whether Telegram may be told.
     pub fn check_obstacles(&self) -> Result<(), Invalid> {
         if self.obstacles.is_empty() { Ok(()) } else { Err(Invalid(self.obstacles.clone())) }
-    }
-}
-
-// === impl Invalid ===
-
-impl Invalid {
-    /// Name of the first mistake, in the order of the checks.
-    pub fn reason(&self) -> Reason {
-        self.0.first().map_or(Reason::InternalError, |mistake| mistake.reason)
-    }
-}
-
-impl std::fmt::Display for Invalid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, mistake) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{}", mistake.message)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Invalid {}
-
-// === impl Mistake ===
-
-impl Mistake {
-    fn lasting(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), concern: None, outlook: Outlook::Lasting }
-    }
-
-    fn passing(reason: Reason, message: impl Into<String>) -> Self {
-        Self { outlook: Outlook::Passing, ..Self::lasting(reason, message) }
-    }
-
-    fn interrupted(reason: Reason, message: impl Into<String>) -> Self {
-        Self { outlook: Outlook::Interrupted, ..Self::lasting(reason, message) }
-    }
-
-    fn about(self, concern: ConditionType) -> Self {
-        Self { concern: Some(concern), ..self }
     }
 }
 
@@ -235,16 +165,6 @@ fn accepted_host(stored: Option<&Option<Stored>>) -> Option<String> {
     stored?.as_ref()?.accepted.as_ref()?.host()
 }
 
-/// Collects, so that the user sees all mistakes at once.
-#[derive(Default)]
-struct Mistakes(Vec<Mistake>);
-
-impl Mistakes {
-    fn take<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
-        result.map_err(|mistake| self.0.push(mistake)).ok()
-    }
-}
-
 fn api_server(server: &str, settings: &Settings) -> Result<String, Mistake> {
     if settings.allows(server) {
         return Ok(server.to_owned());
@@ -255,76 +175,6 @@ fn api_server(server: &str, settings: &Settings) -> Result<String, Mistake> {
             "spec.bot.apiServer: {server} is not allowed; use {DEFAULT_API_SERVER}, or start the operator with --local-api-server {server}"
         ),
     ))
-}
-
-/// The token of `spec.bot.tokenSecretRef`. The cleanup asks for it too.
-pub fn token(webhook: &TelegramWebhook, secret: Option<&Secret>) -> Result<BotToken, Mistake> {
-    let reference = &webhook.spec.bot.token_secret_ref;
-    let (name, key) = (&reference.name, &reference.key);
-    let secret = secret.ok_or_else(|| {
-        Mistake::passing(
-            Reason::TokenSecretNotFound,
-            format!(
-                "spec.bot.tokenSecretRef.name: there is no Secret {name} in this namespace; create it with the bot's token under the key {key}"
-            ),
-        )
-        .about(ConditionType::TokenValid)
-    })?;
-    let lasting =
-        |reason, message: String| Mistake::lasting(reason, message).about(ConditionType::TokenValid);
-    if secret.labels().get(BOT_TOKEN_LABEL).map(String::as_str) != Some("true") {
-        return Err(lasting(
-            Reason::TokenSecretNotLabelled,
-            format!(
-                "spec.bot.tokenSecretRef.name: Secret {name} lacks the label {BOT_TOKEN_LABEL}=true, which allows the operator to use it; add the label"
-            ),
-        ));
-    }
-    let value = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
-        lasting(
-            Reason::TokenKeyNotFound,
-            format!(
-                "spec.bot.tokenSecretRef.key: Secret {name} has no key {key}; add it, or name the right key"
-            ),
-        )
-    })?;
-    let malformed = || {
-        lasting(
-            Reason::TokenMalformed,
-            format!(
-                "spec.bot.tokenSecretRef: key {key} of Secret {name} is not a bot token (digits, a colon, 35 or more letters, digits, - or _); copy the token from @BotFather"
-            ),
-        )
-    };
-    // the newline that `echo` and editors leave at the end is nobody's intention
-    let text = str::from_utf8(&value.0).map_err(|_| malformed())?.trim_end();
-    BotToken::parse(text).map_err(|_| malformed())
-}
-
-/// A bot's id is no secret, so an older resource has the bot only if it has shown the token: the server accepted it from there,
-/// or it is the very same.
-fn sole_owner(webhook: &TelegramWebhook, found: &Found, own: &BotToken) -> Result<(), Mistake> {
-    let has_bot = |elder: &&Elder| match elder.bot_id {
-        Some(bot_id) => bot_id == own.bot_id(),
-        None => token(&elder.webhook, elder.token.as_ref()).is_ok_and(|token| token.expose() == own.expose()),
-    };
-    let Some(Elder { webhook: elder, .. }) = found.elders.iter().find(has_bot) else {
-        return Ok(());
-    };
-    // who may read this resource need not know what there is elsewhere
-    let place = if elder.namespace() == webhook.namespace() {
-        format!("TelegramWebhook {}", elder.name_any())
-    } else {
-        "a TelegramWebhook of another namespace".to_owned()
-    };
-    Err(Mistake::lasting(
-        Reason::DuplicateBot,
-        format!(
-            "spec.bot: bot {} already belongs to {place}, which is older, and a bot has one webhook; delete one of the two, or use another bot's token",
-            own.bot_id(),
-        ),
-    )
-    .about(ConditionType::WebhookRegistered))
 }
 
 fn owner(webhook: &TelegramWebhook) -> Result<OwnerReference, Mistake> {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::ByteString;
+use telegram_webhook_crds::ConditionType;
 
 use super::{
     super::{

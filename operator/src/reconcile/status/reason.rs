@@ -1,0 +1,99 @@
+//! The reasons of conditions and Events.
+
+use std::fmt;
+
+/// Every reason that a condition or an Event can carry. They are API: alerts and scripts match on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Nothing is known yet.
+    Pending,
+    /// `spec.suspend` is true.
+    Suspended,
+    /// Ready: everything is in place.
+    Registered,
+    /// The Bot API server accepts the token.
+    TokenAccepted,
+    /// Telegram has the webhook that the resource declares.
+    WebhookSet,
+    /// The sidecars have loaded the current secret and path.
+    SecretsLoaded,
+    /// Pods are ready to receive.
+    PodsReady,
+
+    /// The Secret with the token isn't there.
+    TokenSecretNotFound,
+    /// The Secret lacks the label that allows its use.
+    TokenSecretNotLabelled,
+    /// The Secret lacks the key.
+    TokenKeyNotFound,
+    /// The value is no token.
+    TokenMalformed,
+    /// The Bot API server doesn't know the token.
+    TokenRejected,
+    /// The Bot API server isn't among the allowed ones.
+    ApiServerNotAllowed,
+    /// Another resource has this bot.
+    DuplicateBot,
+    /// Telegram doesn't deliver to this port.
+    PortNotAllowed,
+    /// The host has no address.
+    HostNotResolved,
+    /// The cluster's DNS doesn't answer.
+    DnsUnavailable,
+    /// The host has no IPv4 address.
+    HostIpv6Only,
+    /// An address that Telegram refuses.
+    AddressReserved,
+    /// `spec.endpoint.ipAddress` is no IPv4 address.
+    AddressInvalid,
+    /// The Secret with the certificate isn't there.
+    TlsSecretNotFound,
+    /// The Secret lacks `tls.crt` or `tls.key`.
+    TlsSecretIncomplete,
+    /// The certificate or the key can't be read.
+    CertificateUnreadable,
+    /// The certificate is no longer valid.
+    CertificateExpired,
+    /// The certificate isn't valid yet.
+    CertificateNotYetValid,
+    /// The certificate is for other names.
+    CertificateNameMismatch,
+    /// The key is another certificate's.
+    CertificateKeyMismatch,
+    /// A child's name is taken by an object of somebody else.
+    ChildNotOurs,
+    /// The operator's own Secret was changed into something it can't read.
+    ChildUnreadable,
+
+    /// No pod matches the selector.
+    NoPodsSelected,
+    /// Selected pods run without the sidecar.
+    SidecarMissing,
+    /// Selected pods were started before this resource, or with another certificate's Secret.
+    SidecarOutdated,
+    /// No selected pod is ready.
+    PodsNotReady,
+    /// A sidecar hasn't loaded the current configuration yet.
+    SecretsNotLoaded,
+    /// A sidecar doesn't serve the current certificate yet.
+    CertificateNotLoaded,
+
+    /// Telegram refused the webhook.
+    RegistrationRefused,
+    /// It isn't known whether Telegram took the webhook.
+    RegistrationUnconfirmed,
+    /// Telegram asks for patience.
+    RateLimited,
+    /// The Bot API server doesn't answer.
+    BotApiUnavailable,
+    /// The Kubernetes API refuses or doesn't answer.
+    KubernetesApiFailed,
+    /// The operator's own fault: no randomness, for example.
+    InternalError,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,166 @@
+//! What becomes of a working webhook while its resource, its pods or its children change.
+
+use super::*;
+
+#[tokio::test]
+async fn a_child_that_somebody_changed_is_mended() {
+    let world = World::new().await;
+    world.register().await;
+    let mut service = world.cluster.get(CHILD_SERVICE).unwrap();
+    service["spec"]["selector"]["stray"] = json!("label");
+    world.cluster.put(CHILD_SERVICE, &service);
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert_eq!(world.cluster.writes(), [format!("PATCH {CHILD_SERVICE}")]);
+}
+
+#[tokio::test]
+async fn what_others_add_to_a_child_is_neither_fought_nor_claimed() {
+    let world = World::new().await;
+    world.add_pod();
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    let second_owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "00000000-0000-0000-0000-000000000009"});
+    for child in [CHILD_SECRET, CHILD_SERVICE] {
+        let mut object = world.cluster.get(child).unwrap();
+        object["metadata"]["ownerReferences"].as_array_mut().unwrap().push(second_owner.clone());
+        object["metadata"]["annotations"] = json!({"foreign": "annotation"});
+        if child == CHILD_SECRET {
+            object["data"]["foreign"] = json!("a2V5");
+        }
+        world.cluster.put(child, &object);
+    }
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let applied = world.cluster.last_apply(CHILD_SECRET);
+    assert!(applied["data"]["registered.json"].is_string());
+    assert_eq!(
+        (&applied["data"]["foreign"], &applied["metadata"]["annotations"]),
+        (&Value::Null, &Value::Null)
+    );
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert!(world.cluster.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_selector_leads_telegram_nowhere_until_its_pods_have_the_secrets() {
+    let world = World::new().await;
+    world.register().await;
+    let selector = || world.cluster.get(CHILD_SERVICE).unwrap()["spec"]["selector"]["app"].clone();
+    let mut webhook = world.webhook();
+    webhook.spec.workload.selector.match_labels.insert("app".into(), "elsewhere".into());
+    world.cluster.put(WEBHOOK, &webhook);
+    // nothing has the new labels
+    world.cluster.remove(POD);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "NoPodsSelected"));
+    assert_eq!(selector(), "helpdesk");
+    // a pod has them, but not the secrets
+    world.add_pod();
+    world.cluster.undeliver("crm/support");
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    assert_eq!(selector(), "helpdesk");
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(selector(), "elsewhere");
+}
+
+#[tokio::test]
+async fn pods_that_were_injected_for_other_resources_have_to_be_restarted() {
+    let world = World::new().await;
+    world.add_pod_reading(&["sales-telegram-webhook", "sales-tls"]);
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SidecarOutdated"));
+    assert!(world.cluster.public_text().contains("restart them"));
+    world.add_pod();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+}
+
+#[tokio::test]
+async fn telegram_is_told_nothing_new_while_the_sidecars_serve_another_certificate() {
+    let world = World::new().await;
+    world.register().await;
+    world.telegram.calls();
+    let pair = fixtures::certificate("hooks.example.com", Timestamp::now().as_second(), -1..60);
+    world.cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
+    // an ordinary renewal changes nothing
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.max_connections = 7;
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("WebhookRegistered"), condition("False", "CertificateNotLoaded"));
+    assert!(!world.telegram.calls().contains(&"setWebhook"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert!(world.telegram.calls().contains(&"setWebhook"));
+}
+
+#[tokio::test]
+async fn the_port_that_telegram_uses_is_kept_until_it_has_been_told_another() {
+    let world = World::new().await;
+    world.register().await;
+    let ports = || {
+        let ports = world.cluster.get(CHILD_SERVICE).unwrap()["spec"]["ports"].clone();
+        ports.as_array().unwrap().iter().map(|port| port["port"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.port = 8443;
+    world.cluster.put(WEBHOOK, &webhook);
+    let refusal = Answer::Untouched(ApiError::Server(502));
+    world.telegram.state().answers.push_back(refusal);
+    assert!(world.pass().await.is_err());
+    assert_eq!(ports(), [8443, 443]);
+    world.pass().await.unwrap();
+    assert!(world.telegram.url().starts_with("https://hooks.example.com:8443/"));
+    world.pass().await.unwrap();
+    assert_eq!(ports(), [8443]);
+}
+
+#[tokio::test]
+async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_on_it() {
+    let world = World::new().await;
+    world.register().await;
+    let slots = || world.stored().config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>();
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.path_prefix = "/hooks".into();
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(slots(), [2, 1]);
+    world.deliver();
+    world.pass().await.unwrap();
+    assert!(world.telegram.url().starts_with("https://hooks.example.com/hooks/"));
+    assert_eq!(slots(), [2, 1]);
+    world.pass().await.unwrap();
+    assert_eq!(slots(), [2]);
+    world.telegram.calls();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(world.telegram.calls(), ["getWebhookInfo"]);
+}
+
+#[tokio::test]
+async fn a_lost_secret_means_a_new_slot_under_the_next_number() {
+    let world = World::new().await;
+    world.register().await;
+    let lost = world.stored().config.slots[0].clone();
+    world.cluster.remove(CHILD_SECRET);
+    world.pass().await.unwrap();
+    let new = world.stored().config.slots[0].clone();
+    assert_eq!(new.id, 2);
+    assert!(new.path != lost.path && new.secret_token != lost.secret_token);
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.webhook().status.unwrap().registration.unwrap().slot, 2);
+}
