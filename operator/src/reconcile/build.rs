@@ -15,7 +15,7 @@ use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, 
 
 use super::{
     acknowledgement::Expected,
-    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, Stored, put, slots},
+    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, Slots, Stored, put, slots},
     validate::ValidatedWebhook,
 };
 use crate::telegram::WebhookParameters;
@@ -40,10 +40,16 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
     let stored = webhook.stored.as_ref();
     let own = stored.filter(|stored| stored.is_for(&webhook.bot));
     let registered = webhook.registered.as_ref().map(|registered| registered.slot);
-    // numbers go on even if the Secret was lost
-    let newest = stored.and_then(Stored::newest).max(registered).unwrap_or_default();
-    let served = own.map(|own| own.config.slots.as_slice()).unwrap_or_default();
-    let slots = slots(served, registered, newest, &webhook.path_prefix, material);
+    // the Secret is written before the status
+    let told = own.and_then(|own| own.accepted.as_ref()).map(|accepted| accepted.slot);
+    let known = Slots {
+        served: own.map(|own| own.config.slots.as_slice()).unwrap_or_default(),
+        told: told.or(registered),
+        settled: told.is_some() && told == registered,
+        // numbers go on even if the Secret was lost
+        newest: stored.and_then(Stored::newest).max(registered).unwrap_or_default(),
+    };
+    let slots = slots(known, &webhook.path_prefix, material);
     let wanted = wanted(webhook, &slots);
     let config = WebhookConfig {
         webhook: format!("{}/{}", webhook.namespace, webhook.name),

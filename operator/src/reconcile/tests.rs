@@ -272,6 +272,29 @@ async fn telegram_is_told_nothing_new_while_the_sidecars_serve_another_certifica
 }
 
 #[tokio::test]
+async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_on_it() {
+    let world = World::new().await;
+    world.register().await;
+    let slots = || world.stored().config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>();
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.path_prefix = "/hooks".into();
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(slots(), [2, 1]);
+    world.deliver();
+    world.pass().await.unwrap();
+    assert!(world.telegram.url().starts_with("https://hooks.example.com/hooks/"));
+    assert_eq!(slots(), [2, 1]);
+    world.pass().await.unwrap();
+    assert_eq!(slots(), [2]);
+    world.telegram.calls();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(world.telegram.calls(), ["getWebhookInfo"]);
+}
+
+#[tokio::test]
 async fn a_lost_secret_means_a_new_slot_under_the_next_number() {
     let world = World::new().await;
     world.register().await;

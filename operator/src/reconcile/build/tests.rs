@@ -155,16 +155,36 @@ fn a_new_token_of_the_same_bot_changes_nothing() {
     assert_eq!(renewed.secret, accepted);
 }
 
-#[test]
-fn a_lost_secret_is_minted_anew_under_the_next_number() {
-    let registered = RegistrationStatus {
+fn registered(slot: i64) -> Option<RegistrationStatus> {
+    Some(RegistrationStatus {
         bot_id: 123_456,
         bot_username: None,
         host: "hooks.example.com".into(),
         url_digest: None,
-        slot: 3,
+        slot,
         registered_at: Time(Timestamp::UNIX_EPOCH),
+    })
+}
+
+#[test]
+fn the_secret_knows_better_than_the_status_what_telegram_was_told() {
+    let at = |path_prefix: &str, before: Option<&Secret>| {
+        built(&ValidatedWebhook {
+            stored: before.map(|secret| Stored::read(secret).unwrap()),
+            // the status of slot 2 was lost
+            registered: registered(1),
+            path_prefix: path_prefix.into(),
+            ..valid()
+        })
     };
-    let prepared = built(&ValidatedWebhook { registered: Some(registered), ..valid() });
+    let first = built(&valid());
+    let second = at("/hooks", Some(&with_accepted(first.secret, &first.wanted)));
+    let third = at("/other", Some(&with_accepted(second.secret, &second.wanted)));
+    assert_eq!(stored(&third).config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
+fn a_lost_secret_is_minted_anew_under_the_next_number() {
+    let prepared = built(&ValidatedWebhook { registered: registered(3), ..valid() });
     assert_eq!(prepared.wanted.slot, 4);
 }
