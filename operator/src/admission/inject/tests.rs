@@ -80,8 +80,10 @@ fn an_injected_pod_is_left_alone() {
         pod_with("/spec/volumes", json!([{"name": "data", "emptyDir": {}}])),
         pod_with("/metadata/annotations", json!({"a": "b"})),
     ] {
-        let once = injected(&pod, &[support()]);
-        assert_eq!(run(&once, &[support()]).unwrap().patch, Patch(Vec::new()));
+        for webhooks in [vec![support()], vec![support(), webhook("sales", &json!({"app": "crm"}))]] {
+            let once = injected(&pod, &webhooks);
+            assert_eq!(run(&once, &webhooks).unwrap().patch, Patch(Vec::new()));
+        }
     }
 }
 
@@ -164,6 +166,18 @@ fn several_resources_share_one_sidecar_sorted_by_name() {
     let annotation = pod["metadata"]["annotations"][INJECTED_ANNOTATION].as_str().unwrap();
     let annotation: Value = serde_json::from_str(annotation).unwrap();
     assert_eq!(annotation["webhooks"], json!(["alerts", "sales", "support"]));
+}
+
+#[test]
+fn a_missing_secret_holds_up_a_pod_of_one_resource_only() {
+    let (a, b) = (webhook("a", &json!({"app": "crm"})), webhook("b", &json!({"app": "crm"})));
+    let optional = |webhooks: &[TelegramWebhook]| {
+        let pod = injected(&pod(), webhooks);
+        let sources = pod["spec"]["volumes"][0]["projected"]["sources"].as_array().unwrap().clone();
+        sources.iter().map(|source| source["secret"]["optional"].as_bool()).collect::<Vec<_>>()
+    };
+    assert_eq!(optional(std::slice::from_ref(&a)), [None; 2]);
+    assert_eq!(optional(&[a, b]), [Some(true); 4]);
 }
 
 #[test]
