@@ -5,6 +5,10 @@ use super::*;
 
 const IMAGE: &str = "registry.example/sidecar:1.2.3";
 
+fn images() -> Images {
+    Images { injected: IMAGE.to_owned(), mirrors: vec!["mirror.example/sidecar".to_owned()] }
+}
+
 fn webhook(name: &str, labels: &Value) -> TelegramWebhook {
     from_value(json!({
         "apiVersion": "telegram-webhook.dev/v1alpha1",
@@ -55,7 +59,7 @@ fn parsed(pod: &Value) -> DynamicObject {
 }
 
 fn run(pod: &Value, webhooks: &[TelegramWebhook]) -> Result<Injection, Denial> {
-    inject(&parsed(pod), "crm", webhooks, IMAGE)
+    inject(&parsed(pod), "crm", webhooks, &images())
 }
 
 /// The pod after the patch.
@@ -135,6 +139,44 @@ fn of_a_differing_sidecar_only_our_parts_are_replaced() {
     assert_eq!(new["spec"]["volumes"], fresh["spec"]["volumes"]);
     assert_eq!(new["spec"]["containers"], old["spec"]["containers"]);
     assert_eq!(new["metadata"]["annotations"]["other"], "kept");
+}
+
+#[test]
+fn what_admission_plugins_and_other_webhooks_decide_is_kept() {
+    let mut decided = injected(&pod(), &[support()]);
+    let container = &mut decided["spec"]["initContainers"][0];
+    // AlwaysPullImages; a LimitRange; the API server's own default; a registry mirror
+    container["imagePullPolicy"] = json!("Always");
+    container["resources"] = json!({
+        "requests": {"cpu": "10m", "memory": "24Mi"},
+        "limits": {"cpu": "200m", "memory": "64Mi"},
+    });
+    container["resizePolicy"] = json!([{"resourceName": "cpu", "restartPolicy": "NotRequired"}]);
+    container["image"] = json!("mirror.example/sidecar:1.2.3");
+    assert_eq!(run(&decided, &[support()]).unwrap().patch, Patch(Vec::new()));
+
+    // kept, too, where something else has to be put right
+    let mut altered = decided.clone();
+    altered["spec"]["initContainers"][0]["command"] = json!(["/bin/true"]);
+    assert_eq!(injected(&altered, &[support()]), decided);
+}
+
+#[test]
+fn what_the_sidecar_does_is_not_for_others_to_decide() {
+    let fresh = injected(&pod(), &[support()]);
+    for (field, value) in [
+        ("args", json!(["drain"])),
+        ("command", json!(["/bin/true"])),
+        ("env", json!([{"name": "LD_PRELOAD", "value": "/evil.so"}])),
+        ("ports", json!([])),
+        ("restartPolicy", json!(null)),
+        ("securityContext", json!({"privileged": true})),
+        ("volumeMounts", json!([])),
+    ] {
+        let mut altered = fresh.clone();
+        altered["spec"]["initContainers"][0][field] = value;
+        assert_eq!(injected(&altered, &[support()]), fresh, "{field}");
+    }
 }
 
 #[test]
