@@ -21,6 +21,7 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+pub use self::inject::Images;
 use self::{
     keeper::{Keeper, ServingCertificate},
     review::Reviewer,
@@ -37,8 +38,8 @@ pub struct Settings {
     pub service: String,
     /// Name of the MutatingWebhookConfiguration whose `caBundle` we keep.
     pub configuration: String,
-    /// Image of the injected container.
-    pub sidecar_image: String,
+    /// Images that the injected container may have.
+    pub images: Images,
 }
 
 /// Why the admission webhook can't serve.
@@ -62,11 +63,11 @@ pub async fn run(
     ready: watch::Sender<bool>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings { address, namespace, service, configuration, sidecar_image } = settings;
+    let Settings { address, namespace, service, configuration, images } = settings;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let certificate = Arc::new(ServingCertificate::default());
     let keeper = Keeper::new(&client, &namespace, &service, configuration, Arc::clone(&certificate), ready);
-    let reviewer = Arc::new(Reviewer { lookup: client, sidecar_image });
+    let reviewer = Arc::new(Reviewer { lookup: client, images });
     tokio::select! {
         () = server::serve(listener, tls(certificate), reviewer, shutdown) => Ok(()),
         never = keeper.keep() => match never {},
@@ -89,7 +90,7 @@ mod tests {
             namespace: "operators".to_owned(),
             service: "admission".to_owned(),
             configuration: "injector".to_owned(),
-            sidecar_image: "sidecar:1".to_owned(),
+            images: Images { injected: "sidecar:1".to_owned(), mirrors: Vec::new() },
         }
     }
 

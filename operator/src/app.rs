@@ -73,7 +73,10 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
         namespace: args.namespace.clone(),
         service: args.admission_service.clone(),
         configuration: args.admission_configuration.clone(),
-        sidecar_image: args.sidecar_image.clone(),
+        images: admission::Images {
+            injected: args.sidecar_image.clone(),
+            mirrors: args.allowed_sidecar_repository.clone(),
+        },
     };
     tracing::info!(namespace = args.namespace, pod = args.pod_name, "operator starts");
     tokio::try_join!(

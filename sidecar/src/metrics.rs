@@ -102,12 +102,12 @@ impl Metrics {
         );
         registry.register(
             "config_reloads",
-            "New versions of the configuration by whether they could be used",
+            "New versions of the configuration by whether all of it could be used",
             self.reloads.clone(),
         );
         registry.register(
             "config_last_reload_successful",
-            "1 when the newest version of the configuration is in use, 0 when it was refused",
+            "1 when all of the newest version of the configuration is in use, 0 when some of it was refused",
             self.last_reload_successful.clone(),
         );
         registry

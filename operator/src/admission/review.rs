@@ -16,7 +16,7 @@ use telegram_webhook_crds::{INJECT_LABEL, TelegramWebhook};
 
 use super::{
     api::ApiError,
-    inject::{Denial, Injection, inject},
+    inject::{Denial, Images, Injection, inject},
 };
 
 /// How long looking up the resources may take. Less than the API server waits for the whole answer.
@@ -56,7 +56,7 @@ pub enum Error {
 /// Answers AdmissionReviews.
 pub struct Reviewer<L> {
     pub lookup: L,
-    pub sidecar_image: String,
+    pub images: Images,
 }
 
 impl<L: LookUp> Reviewer<L> {
@@ -83,7 +83,7 @@ impl<L: LookUp> Reviewer<L> {
             Ok(Err(error)) => return unavailable(response, namespace, &pod_name, &error),
             Err(elapsed) => return unavailable(response, namespace, &pod_name, &elapsed),
         };
-        match inject(pod, namespace, &webhooks, &self.sidecar_image) {
+        match inject(pod, namespace, &webhooks, &self.images) {
             Ok(injection) => allow(response, namespace, &pod_name, injection),
             Err(denial) => deny(response, namespace, &pod_name, &denial),
         }

@@ -13,6 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::*;
 use crate::admission::{
     certs::{Authority, Leaf},
+    inject::Images,
     keeper::ServingCertificate,
     tls,
 };
@@ -42,7 +43,8 @@ async fn start() -> Server {
     let address = listener.local_addr().unwrap();
     let certificate = Arc::new(ServingCertificate::default());
     let shutdown = CancellationToken::new();
-    let reviewer = Arc::new(Reviewer { lookup: Nothing, sidecar_image: "sidecar:1".to_owned() });
+    let images = Images { injected: "sidecar:1".to_owned(), mirrors: Vec::new() };
+    let reviewer = Arc::new(Reviewer { lookup: Nothing, images });
     // another test may have been first
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let task = tokio::spawn(serve(listener, tls(Arc::clone(&certificate)), reviewer, shutdown.clone()));
