@@ -35,6 +35,7 @@ pub const SCENARIOS: &[&str] = &[
     "renewal",
     "mistakes",
     "shared",
+    "neighbours",
     "suspended",
 ];
 
