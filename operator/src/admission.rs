@@ -67,7 +67,7 @@ pub async fn run(
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let certificate = Arc::new(ServingCertificate::default());
     let keeper = Keeper::new(&client, &namespace, &service, configuration, Arc::clone(&certificate), ready);
-    let reviewer = Arc::new(Reviewer { lookup: client, images });
+    let reviewer = Reviewer { lookup: client, images };
     tokio::select! {
         () = server::serve(listener, tls(certificate), reviewer, shutdown) => Ok(()),
         never = keeper.keep() => match never {},

@@ -14,4 +14,5 @@ pub mod kubernetes;
 pub mod leader;
 pub mod metrics;
 pub mod reconcile;
+pub mod server;
 pub mod telegram;

@@ -45,5 +45,5 @@ async fn run(args: Args) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    Ok(app::run(args, shutdown).await?)
+    Ok(Box::pin(app::run(args, shutdown)).await?)
 }

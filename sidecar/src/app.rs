@@ -27,6 +27,11 @@ use crate::{
 const MAX_CONNECTIONS: usize = 512;
 /// Probes, scrapers and the operator: each has one or two.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// Telegram closes its idle connections after 60 s: it must be the one to do so, or it would send updates into connections that
+/// are going away.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Whoever asks at the admin port says so at once; the kubelet's probes need its few places.
+const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// More threads than this cost memory and help nobody: a request is a few microseconds of work.
 const MAX_THREADS: usize = 4;
 
@@ -94,6 +99,7 @@ impl App {
                 readiness: Arc::clone(&readiness),
             },
             max_connections: MAX_CONNECTIONS,
+            head_timeout: HEAD_TIMEOUT,
             metrics: Some(metrics.clone()),
         };
         let admin = Server {
@@ -101,6 +107,7 @@ impl App {
             tls: None,
             handler: Admin { policy: reloader.policy(), metrics, readiness: Arc::clone(&readiness) },
             max_connections: MAX_ADMIN_CONNECTIONS,
+            head_timeout: ADMIN_HEAD_TIMEOUT,
             metrics: None,
         };
         Ok(Self { options, reloader, webhook, admin, readiness, deliveries })

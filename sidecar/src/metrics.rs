@@ -57,6 +57,7 @@ pub enum ConnectionEnd {
     Failed,
     HandshakeFailed,
     HandshakeTimeout,
+    Evicted,
     OverLimit,
 }
 
@@ -141,6 +142,7 @@ impl Metrics {
             ConnectionEnd::Failed => "failed",
             ConnectionEnd::HandshakeFailed => "handshake_failed",
             ConnectionEnd::HandshakeTimeout => "handshake_timeout",
+            ConnectionEnd::Evicted => "evicted",
             ConnectionEnd::OverLimit => "over_limit",
         };
         self.connections_ended.get_or_create(&ConnectionLabels { outcome }).inc();
