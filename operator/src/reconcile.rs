@@ -45,6 +45,7 @@ use self::{
     validate::validate,
 };
 use crate::{
+    dns::Resolver,
     events::Events,
     kubernetes::{self, within},
     metrics::Metrics,
@@ -62,6 +63,8 @@ pub struct Context {
     pub bots: Arc<dyn BotApi>,
     /// For the sidecars' admin port.
     pub sidecars: reqwest::Client,
+    /// For the hosts of resources.
+    pub resolver: Arc<dyn Resolver>,
     /// Every TelegramWebhook, as the watch last saw it.
     pub store: Store<TelegramWebhook>,
     /// Publishes Events.

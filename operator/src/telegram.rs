@@ -226,7 +226,7 @@ impl fmt::Debug for WebhookParameters {
 // === impl ApiError ===
 
 impl ApiError {
-    /// The token is no good: nothing may be asked again until it changes.
+    /// The token is no good.
     pub fn rejects_token(&self) -> bool {
         matches!(self, Self::Unauthorized | Self::NotFound)
     }

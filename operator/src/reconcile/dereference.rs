@@ -20,6 +20,7 @@ use super::{
     validate::{self, normal_server},
 };
 use crate::{
+    dns::{Answer, Resolver},
     kubernetes::{self, within},
     telegram::BotToken,
 };
@@ -27,7 +28,6 @@ use crate::{
 /// The sidecar answers from memory.
 const SIDECAR_TIMEOUT: Duration = Duration::from_secs(2);
 const SIDECARS_AT_ONCE: usize = 16;
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A sidecar's `/config` is a few hundred bytes per webhook.
 const MAX_LOADED_CONFIG: usize = 1 << 20;
 
@@ -45,7 +45,7 @@ pub struct Found {
     /// Older resources with the same API server whose bot is known.
     pub elders: Vec<Elder>,
     /// Addresses of `spec.endpoint.host`; `None` if nobody has to know them yet.
-    pub addresses: Option<Vec<IpAddr>>,
+    pub addresses: Option<Answer>,
     /// The selected pods that aren't ending.
     pub pods: Vec<PodSeen>,
 }
@@ -165,39 +165,26 @@ async fn bot_id(
 
 /// With a fixed address the name doesn't matter. Nor does it before our Service is there: the name may be that of the Service,
 /// and a failed look-up would be remembered by the cluster's DNS.
-async fn addresses(
-    context: &Context,
-    webhook: &TelegramWebhook,
-    service_exists: bool,
-) -> Option<Vec<IpAddr>> {
+async fn addresses(context: &Context, webhook: &TelegramWebhook, service_exists: bool) -> Option<Answer> {
     let endpoint = &webhook.spec.endpoint;
     if endpoint.ip_address.is_some() || !service_exists {
         return None;
     }
     let local = context.settings.is_local(&webhook.spec.bot.api_server);
-    Some(resolve(&endpoint.host, local).await)
+    Some(resolve(context.resolver.as_ref(), &endpoint.host, local).await)
 }
 
 /// Telegram resolves without search domains, hence the final dot. A self-hosted server may live in this cluster and know
 /// short names, so for one of those the name as written is the second try.
-async fn resolve(host: &str, local: bool) -> Vec<IpAddr> {
-    let addresses = look_up(&format!("{}.", host.trim_end_matches('.'))).await;
-    if addresses.is_empty() && local {
-        return look_up(host).await;
-    }
-    addresses
-}
-
-async fn look_up(name: &str) -> Vec<IpAddr> {
-    let look_up = tokio::net::lookup_host((name, 443));
-    match tokio::time::timeout(RESOLVE_TIMEOUT, look_up).await {
-        Ok(Ok(addresses)) => {
-            let mut addresses: Vec<_> = addresses.map(|address| address.ip()).collect();
-            addresses.sort_unstable();
-            addresses.dedup();
-            addresses
-        }
-        Ok(Err(_)) | Err(_) => Vec::new(),
+async fn resolve(resolver: &dyn Resolver, host: &str, local: bool) -> Answer {
+    match resolver.look_up(&format!("{}.", host.trim_end_matches('.'))).await {
+        answer @ Answer::Addresses(_) => answer,
+        answer if !local => answer,
+        first => match resolver.look_up(host).await {
+            // it isn't there if neither is: silence is no proof
+            Answer::NoSuchName => first,
+            second => second,
+        },
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Reason {
     PortNotAllowed,
     /// The host has no address.
     HostNotResolved,
+    /// The cluster's DNS doesn't answer.
+    DnsUnavailable,
     /// The host has no IPv4 address.
     HostIpv6Only,
     /// An address that Telegram refuses.

@@ -49,8 +49,15 @@ pub struct Refused {
     pub fingerprint: String,
     /// Telegram's words.
     pub description: String,
-    /// When.
+    /// When, the last time.
     pub at: Timestamp,
+    /// How many times in a row.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// The child Secret holds something else than we wrote.

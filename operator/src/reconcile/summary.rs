@@ -6,6 +6,7 @@ use super::{
     Error, Progress,
     register::{self, Outcome},
     status::{Ending, Reason, Report},
+    validate::{Mistake, Outlook},
 };
 use crate::{events::Notice, telegram::plan::Why};
 
@@ -23,10 +24,14 @@ pub fn ending(result: &Result<Progress, Error>, report: &mut Report) -> Ending {
                     report.bad(concern, mistake.reason, mistake.message.clone());
                 }
             }
-            if invalid.0.iter().all(|mistake| mistake.passing) {
-                Ending::Waiting(invalid.reason(), invalid.to_string())
+            let (reason, message) = (invalid.reason(), invalid.to_string());
+            let is = |outlook| move |mistake: &Mistake| mistake.outlook == outlook;
+            if invalid.0.iter().any(is(Outlook::Lasting)) {
+                Ending::Stalled(reason, message)
+            } else if invalid.0.iter().any(is(Outlook::Passing)) {
+                Ending::Waiting(reason, message)
             } else {
-                Ending::Stalled(invalid.reason(), invalid.to_string())
+                Ending::Interrupted(reason, message)
             }
         }
         Err(Error::Register(error)) => registration(error),

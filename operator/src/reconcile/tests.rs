@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    dns::Answer as DnsAnswer,
     fixtures::{
         self,
         cluster::FakeCluster,
+        dns::FakeDns,
         telegram::{Answer, FakeTelegram},
     },
     telegram::ApiError,
@@ -25,6 +27,7 @@ const POD: &str = "/api/v1/namespaces/crm/pods/crm-0";
 struct World {
     cluster: FakeCluster,
     telegram: Arc<FakeTelegram>,
+    dns: Arc<FakeDns>,
     context: Arc<Context>,
     others: Vec<TelegramWebhook>,
 }
@@ -34,19 +37,18 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// The resource has a fixed address, because names don't resolve here.
     async fn with(changes: &[(&str, &str)]) -> Self {
         fixtures::install_crypto();
         let cluster = FakeCluster::start().await;
-        let address = ("host: hooks.example.com", "host: hooks.example.com\n    ipAddress: 93.184.215.14");
-        cluster.put(WEBHOOK, &fixtures::webhook_with(&[&[address], changes].concat()));
+        cluster.put(WEBHOOK, &fixtures::webhook_with(changes));
         cluster.put(TOKEN_SECRET, &fixtures::token_secret(fixtures::TOKEN));
         let now = Timestamp::now().as_second();
         let pair = fixtures::certificate("hooks.example.com", now, -1..30);
         cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
         let telegram = Arc::new(FakeTelegram::default());
-        let context = context(&cluster, &telegram, &[]);
-        Self { cluster, telegram, context, others: Vec::new() }
+        let dns = Arc::new(FakeDns::default());
+        let context = context(&cluster, &telegram, &dns, &[]);
+        Self { cluster, telegram, dns, context, others: Vec::new() }
     }
 
     fn add_pod(&self) {
@@ -76,7 +78,7 @@ impl World {
 
     /// A new process: nothing is remembered.
     fn restart(&mut self) {
-        self.context = context(&self.cluster, &self.telegram, &self.others);
+        self.context = context(&self.cluster, &self.telegram, &self.dns, &self.others);
     }
 
     fn webhook(&self) -> TelegramWebhook {
@@ -127,7 +129,12 @@ impl World {
     }
 }
 
-fn context(cluster: &FakeCluster, telegram: &Arc<FakeTelegram>, others: &[TelegramWebhook]) -> Arc<Context> {
+fn context(
+    cluster: &FakeCluster,
+    telegram: &Arc<FakeTelegram>,
+    dns: &Arc<FakeDns>,
+    others: &[TelegramWebhook],
+) -> Arc<Context> {
     let (store, mut writer) = reflector::store();
     for other in others {
         writer.apply_watcher_event(&watcher::Event::Apply(other.clone()));
@@ -136,6 +143,7 @@ fn context(cluster: &FakeCluster, telegram: &Arc<FakeTelegram>, others: &[Telegr
         client: cluster.client(),
         bots: Arc::clone(telegram) as Arc<dyn BotApi>,
         sidecars: cluster.pods(),
+        resolver: Arc::clone(dns) as Arc<dyn Resolver>,
         store,
         events: Events::new(cluster.client(), Some("operator-0".into())),
         metrics: Arc::default(),
@@ -324,6 +332,38 @@ async fn a_mistake_is_told_and_the_working_webhook_is_not_touched() {
     assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
     assert!(world.telegram.calls().is_empty());
     assert_eq!(world.telegram.url(), url);
+}
+
+#[tokio::test]
+async fn a_silent_dns_takes_nothing_away_and_keeps_nothing_from_being_healed() {
+    let world = World::new().await;
+    world.register().await;
+    let url = world.telegram.url();
+    world.dns.set(DnsAnswer::NoAnswer);
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert!(world.cluster.writes().is_empty());
+    world.telegram.state().info = crate::telegram::WebhookInfo::default();
+    world.pass().await.unwrap();
+    assert_eq!((world.telegram.url(), world.condition("Ready").0), (url, "True".into()));
+}
+
+#[tokio::test]
+async fn a_silent_dns_keeps_telegram_from_being_told_a_new_host() {
+    let world = World::new().await;
+    world.dns.set(DnsAnswer::NoAnswer);
+    world.add_pod();
+    // at the first look there is no Service yet that the host could lead to
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    world.deliver();
+    assert!(matches!(world.pass().await, Err(Error::Validate(_))));
+    assert_eq!(world.condition("Reconciling"), condition("True", "DnsUnavailable"));
+    assert_eq!(world.condition("Stalled"), condition("", ""));
+    assert_eq!(world.telegram.calls(), ["getMe"]);
+    world.dns.set(DnsAnswer::NoSuchName);
+    assert!(matches!(world.pass().await, Err(Error::Validate(_))));
+    assert_eq!(world.condition("Ready"), condition("False", "HostNotResolved"));
 }
 
 #[tokio::test]

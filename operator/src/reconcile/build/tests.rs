@@ -155,15 +155,15 @@ fn a_new_token_of_the_same_bot_changes_nothing() {
     assert_eq!(renewed.secret, accepted);
 }
 
-fn registered(slot: i64) -> Option<RegistrationStatus> {
-    Some(RegistrationStatus {
+fn registered(slot: i64) -> RegistrationStatus {
+    RegistrationStatus {
         bot_id: 123_456,
         bot_username: None,
         host: "hooks.example.com".into(),
         url_digest: None,
         slot,
         registered_at: Time(Timestamp::UNIX_EPOCH),
-    })
+    }
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn the_secret_knows_better_than_the_status_what_telegram_was_told() {
         built(&ValidatedWebhook {
             stored: before.map(|secret| Stored::read(secret).unwrap()),
             // the status of slot 2 was lost
-            registered: registered(1),
+            registered: Some(registered(1)),
             path_prefix: path_prefix.into(),
             ..valid()
         })
@@ -185,6 +185,6 @@ fn the_secret_knows_better_than_the_status_what_telegram_was_told() {
 
 #[test]
 fn a_lost_secret_is_minted_anew_under_the_next_number() {
-    let prepared = built(&ValidatedWebhook { registered: registered(3), ..valid() });
+    let prepared = built(&ValidatedWebhook { registered: Some(registered(3)), ..valid() });
     assert_eq!(prepared.wanted.slot, 4);
 }
