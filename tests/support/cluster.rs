@@ -95,6 +95,11 @@ impl Cluster {
         Ok(Self { paths, kubeconfig, is_ours: false, client })
     }
 
+    /// Whether `KUBECONFIG` names a cluster that is not ours.
+    pub fn is_external() -> Result<bool> {
+        Ok(external_kubeconfig(&Paths::new()?).is_some())
+    }
+
     /// Ends our cluster and removes all that it made; does nothing when there is none. Refuses to touch another's.
     pub async fn down(progress: Progress<'_>) -> Result<()> {
         let paths = Paths::new()?;
@@ -138,6 +143,11 @@ impl Cluster {
     /// A client with all rights.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// The folder of the `kubectl` and `helm` that belong to the cluster.
+    pub fn bin(&self) -> &Path {
+        &self.paths.bin
     }
 
     /// Makes `image` available and returns the name that pods use for it, with imagePullPolicy IfNotPresent.

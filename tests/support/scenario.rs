@@ -10,20 +10,17 @@ use std::{
 };
 
 use anyhow::ensure;
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Namespace},
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api, Client,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams},
+    api::{ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use telegram_webhook_crds::{TelegramWebhook, child_name};
 
 use crate::{
     installation::{Installation, SCENARIOS},
-    manifest,
+    manifest, namespace,
     pki::Authority,
     pod_http::ServiceProxy,
     telegram::{
@@ -70,17 +67,13 @@ impl Scenario {
         let client = installation.client();
         let scenario = Self {
             client: client.clone(),
-            namespace: namespace(name),
+            namespace: namespace_of(name),
             authority: Authority::new()?,
             token: new_token()?,
             test_tools_image: installation.test_tools_image.clone(),
         };
-        scenario.remove_and_wait().await?;
-        let namespace = Namespace {
-            metadata: ObjectMeta { name: Some(scenario.namespace.clone()), ..ObjectMeta::default() },
-            ..Namespace::default()
-        };
-        Api::<Namespace>::all(client.clone()).create(&kube::api::PostParams::default(), &namespace).await?;
+        namespace::remove_and_wait(&client, &scenario.namespace).await?;
+        namespace::create(&client, &scenario.namespace).await?;
         let authority = ConfigMap {
             metadata: ObjectMeta { name: Some("authority".into()), ..ObjectMeta::default() },
             data: Some(BTreeMap::from([("ca.crt".to_owned(), scenario.authority.pem().to_owned())])),
@@ -202,24 +195,7 @@ impl Scenario {
 
     /// Deletes the scenario's namespace and all in it, without waiting.
     pub async fn remove(&self) -> anyhow::Result<()> {
-        remove(&self.client, &self.namespace).await
-    }
-
-    async fn remove_and_wait(&self) -> anyhow::Result<()> {
-        self.remove().await?;
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        wait::until(&format!("the end of namespace {}", self.namespace), PATIENCE, || async {
-            Ok(namespaces.get_opt(&self.namespace).await?.is_none().then_some(()))
-        })
-        .await
-    }
-}
-
-/// Deletes a namespace and all in it, without waiting; that there is none is fine.
-pub async fn remove(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    match Api::<Namespace>::all(client.clone()).delete(namespace, &DeleteParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(drop).map_err(Into::into),
+        namespace::remove(&self.client, &self.namespace).await
     }
 }
 
@@ -236,13 +212,13 @@ pub async fn send(
 }
 
 /// Namespace of the scenario called `name`.
-pub fn namespace(name: &str) -> String {
+pub fn namespace_of(name: &str) -> String {
     format!("tgwh-{name}")
 }
 
 /// Base URL of the simulator in the scenario called `name`; the operator must be told to accept it.
 pub fn api_server(name: &str) -> String {
-    format!("http://telegram.{}.svc.cluster.local:8081", namespace(name))
+    format!("http://telegram.{}.svc.cluster.local:8081", namespace_of(name))
 }
 
 /// `Type=Status(Reason): message` of each condition.
