@@ -6,7 +6,6 @@
 //! keeper (CA Secret, caBundle, leaf on time) -> certs (make and judge, pure)
 //! ```
 
-mod api;
 mod certs;
 #[cfg(test)]
 mod fake_cluster;
