@@ -35,6 +35,9 @@ pub const FIELD_MANAGER: &str = "telegram-webhook-operator";
 pub const STATUS_FIELD_MANAGER: &str = "telegram-webhook-operator-status";
 /// Name of the injected container.
 pub const SIDECAR_CONTAINER: &str = "telegram-webhook-sidecar";
+/// Name of the volume of an injected pod that holds the configurations and certificates of the resources that selected it
+/// when it was created.
+pub const SIDECAR_CONFIG_VOLUME: &str = "telegram-webhook-sidecar-config";
 /// Name of the sidecar's port for Telegram. The Service targets it by name: only injected pods have it.
 pub const WEBHOOK_PORT_NAME: &str = "tg-webhook";
 /// Name of the sidecar's port for probes, metrics and the operator.

@@ -51,6 +51,10 @@ pub struct RegistrationStatus {
     pub bot_username: Option<String>,
     /// The host that Telegram was told; the path is secret and appears nowhere.
     pub host: String,
+    /// SHA-256 of the whole URL. The URL holds 128 random bits, so this gives nothing away, and it proves the webhook ours when
+    /// this resource is deleted after its Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_digest: Option<String>,
     /// Number of the slot (secret and path) that Telegram was told. The first slot is 1.
     pub slot: i64,
     /// When Telegram accepted it.

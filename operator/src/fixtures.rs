@@ -8,6 +8,7 @@ use telegram_webhook_crds::TelegramWebhook;
 use time::{Duration, OffsetDateTime};
 
 pub mod cluster;
+pub mod dns;
 pub mod telegram;
 
 /// Of bot 123456. Not a real one.

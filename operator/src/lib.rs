@@ -7,6 +7,7 @@ pub mod admission;
 pub mod app;
 pub mod args;
 pub mod controller;
+pub mod dns;
 pub mod events;
 #[cfg(test)]
 mod fixtures;

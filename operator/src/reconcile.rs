@@ -1,7 +1,8 @@
-//! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> build -> apply -> register -> status.
-//! Each step is a file of the same name; the first, the fourth and the last use the Kubernetes API, the fifth the Bot API (once
-//! before the third, to ask whose the token is), and the others are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake stops
-//! the pass before anything of a webhook that works is changed.
+//! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> identify -> build -> assess -> apply -> register
+//! -> status. Each step is a file of the same name, but for identify (in `register`, since it asks the same server) and assess
+//! (in `acknowledgement`). Dereference, apply and status use the Kubernetes API, identify and register the Bot API; validate,
+//! build and assess are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake
+//! stops the pass before anything of a webhook that works is changed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +18,11 @@ use kube::{
 use telegram_webhook_crds::{FINALIZER, TelegramWebhook};
 use tokio::time::Instant;
 
+pub mod acknowledgement;
 pub mod apply;
 pub mod build;
 pub mod cleanup;
-pub mod delivery;
+
 pub mod dereference;
 pub mod memory;
 pub mod register;
@@ -31,10 +33,10 @@ mod summary;
 pub mod validate;
 
 use self::{
+    acknowledgement::assess,
     apply::{SecretLedger, apply, patch_status},
     build::build,
     cleanup::cleanup,
-    delivery::assess,
     dereference::dereference,
     memory::Memory,
     register::{Outcome, Telegram, identify, register, whole_second},
@@ -43,6 +45,7 @@ use self::{
     validate::validate,
 };
 use crate::{
+    dns::Resolver,
     events::Events,
     kubernetes::{self, within},
     metrics::Metrics,
@@ -60,6 +63,8 @@ pub struct Context {
     pub bots: Arc<dyn BotApi>,
     /// For the sidecars' admin port.
     pub sidecars: reqwest::Client,
+    /// For the hosts of resources.
+    pub resolver: Arc<dyn Resolver>,
     /// Every TelegramWebhook, as the watch last saw it.
     pub store: Store<TelegramWebhook>,
     /// Publishes Events.
@@ -135,14 +140,14 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     let identity = identify(&telegram, &valid, report).await.map_err(Error::Register)?;
     // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?);
-    // Kubernetes API, writes what differs
-    let applied = apply(&context.client, prepared, &found).await.map_err(Error::Apply)?;
     // pure
-    let delivery = assess(&found.pods, &applied.digest, report);
+    let acknowledgement = assess(&found.pods, &prepared.expected, report);
+    // Kubernetes API, writes what differs
+    let applied = apply(&context.client, prepared, &found, acknowledgement).await.map_err(Error::Apply)?;
     valid.check_obstacles().map_err(Error::Validate)?;
     // Bot API
     let ledger = SecretLedger { client: context.client.clone(), secret: &applied.secret };
-    let outcome = register(&telegram, &ledger, &valid, &applied, (identity, delivery), report)
+    let outcome = register(&telegram, &ledger, &valid, &applied, (identity, acknowledgement), report)
         .await
         .map_err(Error::Register)?;
     Ok(Progress::Done(outcome))

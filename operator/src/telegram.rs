@@ -131,6 +131,11 @@ pub trait BotApi: Send + Sync {
     fn delete_webhook<'a>(&'a self, bot: &'a Bot) -> BoxFuture<'a, Result<(), ApiError>>;
 }
 
+/// Names a webhook's URL without giving it away: its path is random.
+pub fn url_digest(url: &str) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(url)))
+}
+
 // === impl BotToken ===
 
 impl BotToken {
@@ -200,6 +205,11 @@ impl WebhookParameters {
         // serialising plain strings and numbers to memory has no way to fail
         hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
     }
+
+    /// Names the URL without giving it away.
+    pub fn url_digest(&self) -> String {
+        url_digest(&self.url)
+    }
 }
 
 // The URL's path and the secret token are secrets.
@@ -216,7 +226,7 @@ impl fmt::Debug for WebhookParameters {
 // === impl ApiError ===
 
 impl ApiError {
-    /// The token is no good: nothing may be asked again until it changes.
+    /// The token is no good.
     pub fn rejects_token(&self) -> bool {
         matches!(self, Self::Unauthorized | Self::NotFound)
     }

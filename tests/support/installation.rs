@@ -28,12 +28,14 @@ pub const SCENARIOS: &[&str] = &[
     "restart",
     "retain",
     "delete",
+    "foreground",
     "unreachable",
     "tokenless",
     "rejected",
     "renewal",
     "mistakes",
     "shared",
+    "neighbours",
     "suspended",
 ];
 

@@ -1,38 +1,39 @@
 //! One namespace of a test cluster with everything around the product: a simulator of Telegram, a CRM, a bot's token, a
 //! certificate. The demo is one scenario, every system test another.
 
+mod crm;
+mod secrets;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
-use http::Method;
+use anyhow::ensure;
 use k8s_openapi::{
-    ByteString,
-    api::core::v1::{ConfigMap, Namespace, Pod, Secret},
+    api::core::v1::{ConfigMap, Namespace},
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    Api, Client, ResourceExt as _,
-    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams},
+    Api, Client,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use telegram_webhook_crds::{BOT_TOKEN_LABEL, TelegramWebhook, WEBHOOK_PORT, child_name};
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
+use telegram_webhook_crds::{TelegramWebhook, child_name};
 
 use crate::{
-    crm::{Control, Received},
     installation::{Installation, SCENARIOS},
     manifest,
-    pki::{Authority, Leaf},
-    pod_http::{self, PodConnection, ServiceProxy},
+    pki::Authority,
+    pod_http::ServiceProxy,
     telegram::{
         control::{ControlClient, Enqueue},
         record::ApiCall,
     },
     wait,
 };
+
+pub use self::secrets::{bot_id, new_token};
 
 /// The simulator's manifest.
 pub const TELEGRAM: &str = include_str!("../manifests/telegram.yaml");
@@ -131,41 +132,6 @@ impl Scenario {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Writes a Secret with a bot's token, labelled as the operator asks for.
-    pub async fn put_token(&self, name: &str, token: &str) -> anyhow::Result<()> {
-        self.put_secret(name, "Opaque", &[("token", token)], true).await
-    }
-
-    /// Writes a `kubernetes.io/tls` Secret.
-    pub async fn put_certificate(&self, name: &str, leaf: &Leaf) -> anyhow::Result<()> {
-        self.put_secret(name, "kubernetes.io/tls", &[("tls.crt", &leaf.chain), ("tls.key", &leaf.key)], false)
-            .await
-    }
-
-    /// Writes a Secret.
-    pub async fn put_secret(
-        &self,
-        name: &str,
-        type_: &str,
-        data: &[(&str, &str)],
-        token_label: bool,
-    ) -> anyhow::Result<()> {
-        let labels = token_label.then(|| BTreeMap::from([(BOT_TOKEN_LABEL.to_owned(), "true".to_owned())]));
-        let secret = Secret {
-            metadata: ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() },
-            type_: Some(type_.to_owned()),
-            data: Some(
-                data.iter()
-                    .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
-                    .collect(),
-            ),
-            ..Secret::default()
-        };
-        let params = PatchParams::apply(manifest::FIELD_MANAGER).force();
-        self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await?;
-        Ok(())
-    }
-
     /// Waits until all of a Deployment's pods are ready.
     pub async fn wait_for_deployment(&self, name: &str) -> anyhow::Result<()> {
         let api = self.api::<k8s_openapi::api::apps::v1::Deployment>();
@@ -187,7 +153,8 @@ impl Scenario {
     pub async fn start_crm_and_webhook(&self) -> anyhow::Result<()> {
         self.apply(TELEGRAM_WEBHOOK).await?;
         self.apply(CRM).await?;
-        self.wait_for_condition(WEBHOOK, "Ready", "True", None).await.map(drop)
+        self.wait_for_condition(WEBHOOK, "Ready", "True", None).await?;
+        self.remember_secrets().await
     }
 
     /// Waits for a condition, of the resource's current generation.
@@ -215,60 +182,6 @@ impl Scenario {
             }
         })
         .await
-    }
-
-    /// The pair of path and token that Telegram is told.
-    pub async fn slot(&self, webhook: &str) -> anyhow::Result<Slot> {
-        let secret = self.api::<Secret>().get(&child_name(webhook)).await?;
-        let config = secret
-            .data
-            .and_then(|mut data| data.remove(CONFIG_FILE))
-            .context("the child Secret has no configuration")?;
-        let config = WebhookConfig::parse(&config.0)?;
-        config.slots.into_iter().next().context("the configuration has no slot")
-    }
-
-    /// The running pods of the CRM.
-    pub async fn crm_pods(&self) -> anyhow::Result<Vec<Pod>> {
-        let pods = self.api::<Pod>().list(&ListParams::default().labels("app=crm")).await?;
-        Ok(pods.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
-    }
-
-    /// Name of the CRM's only pod.
-    pub async fn crm_pod(&self) -> anyhow::Result<String> {
-        Ok(self.crm_pods().await?.first().context("the CRM has no pod")?.name_any())
-    }
-
-    /// Connects to the sidecar of the CRM's pod as Telegram would.
-    pub async fn connect(&self, webhook: &str) -> anyhow::Result<PodConnection> {
-        let tls = pod_http::tls_client(self.authority.pem())?;
-        let (pod, host) = (self.crm_pod().await?, self.host(webhook));
-        PodConnection::open(&self.client, &self.namespace, &pod, WEBHOOK_PORT, &tls, &host)
-            .await
-            .context("can't connect to the sidecar")
-    }
-
-    /// What the CRM has received, in order.
-    pub async fn received(&self) -> anyhow::Result<Vec<Received>> {
-        let value =
-            pod_http::call_service(&self.client, &self.namespace, "crm:http", Method::GET, "/received", None)
-                .await?;
-        Ok(serde_json::from_value(value)?)
-    }
-
-    /// Makes the CRM answer updates with `status` from now on.
-    pub async fn crm_answers(&self, status: u16) -> anyhow::Result<()> {
-        let control = serde_json::to_value(Control { status })?;
-        pod_http::call_service(
-            &self.client,
-            &self.namespace,
-            "crm:http",
-            Method::POST,
-            "/control",
-            Some(&control),
-        )
-        .await
-        .map(drop)
     }
 
     /// Changes the resource's spec by a merge patch.
@@ -322,11 +235,6 @@ pub async fn send(
     Ok(made.update_ids.into_iter().collect())
 }
 
-/// A bot's id: the digits in front of its token's colon.
-pub fn bot_id(token: &str) -> i64 {
-    token.split_once(':').and_then(|(id, _)| id.parse().ok()).unwrap_or_default()
-}
-
 /// Namespace of the scenario called `name`.
 pub fn namespace(name: &str) -> String {
     format!("tgwh-{name}")
@@ -343,14 +251,4 @@ pub fn summary(conditions: &[Condition]) -> String {
         format!("{}={}({}): {}", condition.type_, condition.status, condition.reason, condition.message)
     };
     conditions.iter().map(each).collect::<Vec<_>>().join("; ")
-}
-
-/// A token of the form that @BotFather gives: the bot's id, a colon, 35 characters.
-pub fn new_token() -> anyhow::Result<String> {
-    let mut random = [0_u8; 22];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    let (id, rest) = random.split_at(4);
-    let id = u32::from_be_bytes([id[0], id[1], id[2], id[3]]) % 1_000_000_000 + 1_000_000_000;
-    let rest: String = hex::encode(rest).chars().take(35).collect();
-    Ok(format!("{id}:{rest}"))
 }

@@ -22,8 +22,12 @@ async fn registered(scenario: &Scenario, policy: &str) -> anyhow::Result<()> {
 
 /// Deletes the resource and waits until it is gone.
 async fn delete(scenario: &Scenario) -> anyhow::Result<()> {
+    delete_with(scenario, &DeleteParams::default()).await
+}
+
+async fn delete_with(scenario: &Scenario, params: &DeleteParams) -> anyhow::Result<()> {
     let api = scenario.api::<TelegramWebhook>();
-    api.delete(WEBHOOK, &DeleteParams::default()).await?;
+    api.delete(WEBHOOK, params).await?;
     wait::until("the resource to be gone", PATIENCE, || async {
         Ok(api.get_opt(WEBHOOK).await?.is_none().then_some(()))
     })
@@ -50,6 +54,16 @@ fn delete_removes_the_webhook_at_telegram() {
         assert_eq!(scenario.telegram().webhook().await?.url, "");
         let calls = scenario.calls("deleteWebhook").await?;
         assert!(calls.iter().all(|call| !call.parameters.contains_key("drop_pending_updates")));
+        Ok(scenario)
+    });
+}
+
+#[test]
+fn a_deletion_in_the_foreground_removes_the_webhook_though_its_secret_goes_first() {
+    scenario("foreground", |scenario| async move {
+        registered(&scenario, "Delete").await?;
+        delete_with(&scenario, &DeleteParams::foreground()).await?;
+        assert_eq!(scenario.telegram().webhook().await?.url, "");
         Ok(scenario)
     });
 }

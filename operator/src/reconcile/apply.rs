@@ -1,6 +1,8 @@
 //! Step 4, with a client: writes the children, and only those that differ. What was built goes in, the proof that the cluster
 //! has it comes out: nothing later can be done with objects that were merely planned.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{
@@ -11,6 +13,7 @@ use serde_json::Value;
 use telegram_webhook_crds::{FIELD_MANAGER, STATUS_FIELD_MANAGER, TelegramWebhook, TelegramWebhookStatus};
 
 use super::{
+    acknowledgement::Acknowledgement,
     build::Prepared,
     dereference::Found,
     stored::{ACCEPTED_FILE, Accepted, REFUSED_FILE, Refused, put},
@@ -22,8 +25,6 @@ use crate::kubernetes::{Error, within};
 pub struct Applied {
     /// The Secret as the cluster has it.
     pub secret: Secret,
-    /// Names the version of the sidecar's configuration.
-    pub digest: String,
     /// What Telegram shall accept.
     pub wanted: Accepted,
 }
@@ -45,13 +46,21 @@ pub struct SecretLedger<'a> {
 }
 
 /// Writes the children that differ.
-pub async fn apply(client: &Client, prepared: Prepared, found: &Found) -> Result<Applied, Error> {
+pub async fn apply(
+    client: &Client,
+    prepared: Prepared,
+    found: &Found,
+    acknowledgement: Acknowledgement,
+) -> Result<Applied, Error> {
     // no `..`: a new child must not be forgotten here
-    let Prepared { secret, service, digest, wanted } = prepared;
+    let Prepared { secret, mut service, expected: _, wanted } = prepared;
+    if acknowledgement != Acknowledgement::Complete {
+        keep_selector(&mut service, found.child_service.as_ref());
+    }
     // the Secret first: the pods that the Service leads to need it
     let secret = apply_secret(client, secret, found.child_secret.as_ref()).await?;
     apply_service(client, &service, found.child_service.as_ref()).await?;
-    Ok(Applied { secret, digest, wanted })
+    Ok(Applied { secret, wanted })
 }
 
 /// A slot must never be replaced unseen: the first write fails if somebody else was faster, each later one if the Secret
@@ -69,8 +78,18 @@ async fn apply_secret(client: &Client, mut wanted: Secret, live: Option<&Secret>
     within(secrets.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(&wanted))).await
 }
 
+fn selector(service: &Service) -> Option<&BTreeMap<String, String>> {
+    service.spec.as_ref()?.selector.as_ref()
+}
+
+/// A Service that leads somewhere goes on doing so until the newly selected pods have the secrets: Telegram may be delivering.
+fn keep_selector(wanted: &mut Service, live: Option<&Service>) {
+    if let (Some(kept), Some(spec)) = (live.and_then(selector), wanted.spec.as_mut()) {
+        spec.selector = Some(kept.clone());
+    }
+}
+
 async fn apply_service(client: &Client, wanted: &Service, live: Option<&Service>) -> Result<(), Error> {
-    let selector = |service: &Service| service.spec.as_ref().and_then(|spec| spec.selector.clone());
     if live.is_some_and(|live| selector(live) == selector(wanted) && contains(&json(live), &json(wanted))) {
         return Ok(());
     }

@@ -14,7 +14,8 @@ use telegram_webhook_crds::{
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, digest};
 
 use super::{
-    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, put, slots},
+    acknowledgement::Expected,
+    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, Slots, Stored, put, slots},
     validate::ValidatedWebhook,
 };
 use crate::telegram::WebhookParameters;
@@ -28,21 +29,27 @@ pub struct Prepared {
     pub secret: Secret,
     /// Leads to the sidecars.
     pub service: Service,
-    /// Names the version of the sidecar's configuration.
-    pub digest: String,
+    /// What the sidecars must have.
+    pub expected: Expected,
     /// What Telegram shall accept.
     pub wanted: Accepted,
 }
 
 /// Builds. `material` is used only if a slot has to be minted.
 pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
-    let served = webhook.stored.as_ref().map(|stored| stored.config.slots.as_slice());
-    let slots = slots(
-        served.unwrap_or_default(),
-        webhook.registered.as_ref().map(|registered| registered.slot),
-        &webhook.path_prefix,
-        material,
-    );
+    let stored = webhook.stored.as_ref();
+    let own = stored.filter(|stored| stored.is_for(&webhook.bot));
+    let registered = webhook.registered.as_ref().map(|registered| registered.slot);
+    // the Secret is written before the status
+    let told = own.and_then(|own| own.accepted.as_ref()).map(|accepted| accepted.slot);
+    let known = Slots {
+        served: own.map(|own| own.config.slots.as_slice()).unwrap_or_default(),
+        told: told.or(registered),
+        settled: told.is_some() && told == registered,
+        // numbers go on even if the Secret was lost
+        newest: stored.and_then(Stored::newest).max(registered).unwrap_or_default(),
+    };
+    let slots = slots(known, &webhook.path_prefix, material);
     let wanted = wanted(webhook, &slots);
     let config = WebhookConfig {
         webhook: format!("{}/{}", webhook.namespace, webhook.name),
@@ -53,8 +60,12 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
         limits: Limits::default(),
     }
     .to_bytes();
-    let digest = digest(&config);
-    Prepared { secret: secret(webhook, config), service: service(webhook), digest, wanted }
+    let expected = Expected {
+        digest: digest(&config),
+        certificate: webhook.certificate.clone(),
+        secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
+    };
+    Prepared { secret: secret(webhook, own, config), service: service(webhook), expected, wanted }
 }
 
 /// The complete set of parameters for the current slot.
@@ -81,18 +92,17 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
 }
 
 /// What Telegram said last is kept as it is.
-fn secret(webhook: &ValidatedWebhook, config: Vec<u8>) -> Secret {
+fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, config: Vec<u8>) -> Secret {
     let mut secret = Secret {
         metadata: metadata(webhook),
         type_: Some("Opaque".to_owned()),
         data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), ByteString(config))])),
         ..Secret::default()
     };
-    let stored = webhook.stored.as_ref();
-    if let Some(accepted) = stored.and_then(|stored| stored.accepted.as_ref()) {
+    if let Some(accepted) = own.and_then(|own| own.accepted.as_ref()) {
         put(&mut secret, ACCEPTED_FILE, accepted);
     }
-    if let Some(refused) = stored.and_then(|stored| stored.refused.as_ref()) {
+    if let Some(refused) = own.and_then(|own| own.refused.as_ref()) {
         put(&mut secret, REFUSED_FILE, refused);
     }
     secret

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     events::Notice,
     kubernetes::{self, within},
-    telegram::{ApiError, Bot, BotApi},
+    telegram::{ApiError, Bot, BotApi, url_digest},
 };
 
 /// One attempt; the next one follows until the deadline.
@@ -50,6 +50,13 @@ pub enum Error {
     Telegram(ApiError),
 }
 
+/// What a webhook is known by as ours. With a foreground deletion, or that of the namespace, the child Secret goes before the
+/// resource, and only what the status says is left.
+struct Proof {
+    stored: Option<Stored>,
+    url_digest: Option<String>,
+}
+
 /// Deals with the webhook, and says what became of it.
 pub async fn cleanup(context: &Context, webhook: &TelegramWebhook) -> Result<Farewell, Error> {
     let attempt = tokio::time::timeout(ATTEMPT_TIMEOUT, attempt(context, webhook));
@@ -74,8 +81,8 @@ async fn attempt(context: &Context, webhook: &TelegramWebhook) -> Result<Farewel
     let child = within(secrets.get_opt(&child_name(&webhook.name_any()))).await.map_err(Error::Read)?;
     let token_secret =
         within(secrets.get_opt(&webhook.spec.bot.token_secret_ref.name)).await.map_err(Error::Read)?;
-    let Some(stored) = child.as_ref().and_then(|secret| Stored::read(secret).ok()) else {
-        return Ok(Farewell::Left("the Secret that proves it ours is gone"));
+    let Some(proof) = Proof::of(webhook, child.as_ref()) else {
+        return Ok(Farewell::Left("neither the status nor the operator's Secret says which one is ours"));
     };
     let Ok(token) = token(webhook, token_secret.as_ref()) else {
         return Ok(Farewell::Left("the bot's token is gone or unusable"));
@@ -85,18 +92,18 @@ async fn attempt(context: &Context, webhook: &TelegramWebhook) -> Result<Farewel
         return Ok(Farewell::Left("its Bot API server is not allowed"));
     }
     let bot = Bot { server: server.to_owned(), token };
-    remove(context.bots.as_ref(), &bot, &stored).await
+    remove(context.bots.as_ref(), &bot, &proof).await
 }
 
 /// Removes the webhook if it is one of ours. Between the look and the removal another holder of the token may set another
 /// one: Telegram offers nothing to prevent that.
-async fn remove(api: &dyn BotApi, bot: &Bot, stored: &Stored) -> Result<Farewell, Error> {
+async fn remove(api: &dyn BotApi, bot: &Bot, proof: &Proof) -> Result<Farewell, Error> {
     let result = async {
         let live = api.get_webhook_info(bot).await?;
         if live.url.is_empty() {
             return Ok(Farewell::NothingSet);
         }
-        if !is_ours(&live.url, stored) {
+        if !proof.covers(&live.url) {
             return Ok(Farewell::NotOurs);
         }
         api.delete_webhook(bot).await?;
@@ -111,16 +118,6 @@ async fn remove(api: &dyn BotApi, bot: &Bot, stored: &Stored) -> Result<Farewell
     }
 }
 
-/// Host and path are those of a slot, or the whole is what Telegram accepted from us. The path is random: nobody else has it.
-fn is_ours(live: &str, stored: &Stored) -> bool {
-    let accepted = stored.accepted.as_ref().is_some_and(|accepted| accepted.parameters.url == live);
-    let slot = Url::parse(live).is_ok_and(|url| {
-        url.host_str() == Some(stored.config.host.as_str())
-            && stored.config.slots.iter().any(|slot| slot.path == url.path())
-    });
-    accepted || slot
-}
-
 /// Whether a deleted resource has waited long enough.
 fn overdue(webhook: &TelegramWebhook, deadline: Duration, now: Timestamp) -> bool {
     webhook
@@ -128,6 +125,34 @@ fn overdue(webhook: &TelegramWebhook, deadline: Duration, now: Timestamp) -> boo
         .deletion_timestamp
         .as_ref()
         .is_none_or(|deleted| now.duration_since(deleted.0).unsigned_abs() >= deadline)
+}
+
+// === impl Proof ===
+
+impl Proof {
+    /// What there is; `None` if there is nothing.
+    fn of(webhook: &TelegramWebhook, child: Option<&Secret>) -> Option<Self> {
+        let stored = child.and_then(|secret| Stored::read(secret).ok());
+        let registration = webhook.status.as_ref().and_then(|status| status.registration.as_ref());
+        let url_digest = registration.and_then(|registration| registration.url_digest.clone());
+        (stored.is_some() || url_digest.is_some()).then_some(Self { stored, url_digest })
+    }
+
+    /// Whether the webhook with this URL is ours: Telegram accepted it from us, or host and path are those of a slot. The path is
+    /// random: nobody else has it.
+    fn covers(&self, live: &str) -> bool {
+        let noted = self.url_digest.as_ref().is_some_and(|ours| *ours == url_digest(live));
+        noted
+            || self.stored.as_ref().is_some_and(|stored| {
+                let accepted =
+                    stored.accepted.as_ref().is_some_and(|accepted| accepted.parameters.url == live);
+                let slot = Url::parse(live).is_ok_and(|url| {
+                    url.host_str() == Some(stored.config.host.as_str())
+                        && stored.config.slots.iter().any(|slot| slot.path == url.path())
+                });
+                accepted || slot
+            })
+    }
 }
 
 // === impl Farewell ===

@@ -1,6 +1,7 @@
 //! Step 1, with a client: fetches everything that a resource points at, and judges nothing. What isn't there is `None`.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -9,14 +10,17 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
-use telegram_webhook_crds::{ADMIN_PORT, INJECT_LABEL, SIDECAR_CONTAINER, TelegramWebhook, child_name};
-use telegram_webhook_sidecar_config::LoadedConfig;
+use telegram_webhook_crds::{
+    ADMIN_PORT, INJECT_LABEL, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook, child_name,
+};
+use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
 use super::{
     Context,
     validate::{self, normal_server},
 };
 use crate::{
+    dns::{Answer, Resolver},
     kubernetes::{self, within},
     telegram::BotToken,
 };
@@ -24,7 +28,6 @@ use crate::{
 /// The sidecar answers from memory.
 const SIDECAR_TIMEOUT: Duration = Duration::from_secs(2);
 const SIDECARS_AT_ONCE: usize = 16;
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A sidecar's `/config` is a few hundred bytes per webhook.
 const MAX_LOADED_CONFIG: usize = 1 << 20;
 
@@ -42,7 +45,7 @@ pub struct Found {
     /// Older resources with the same API server whose bot is known.
     pub elders: Vec<Elder>,
     /// Addresses of `spec.endpoint.host`; `None` if nobody has to know them yet.
-    pub addresses: Option<Vec<IpAddr>>,
+    pub addresses: Option<Answer>,
     /// The selected pods that aren't ending.
     pub pods: Vec<PodSeen>,
 }
@@ -61,10 +64,17 @@ pub struct Elder {
 pub struct PodSeen {
     /// Whether the kubelet calls it ready.
     pub ready: bool,
-    /// Whether it has our container.
-    pub sidecar: bool,
-    /// Digest of this webhook's configuration that the sidecar has loaded.
-    pub digest: Option<String>,
+    /// Our container, if the pod has it.
+    pub sidecar: Option<Sidecar>,
+}
+
+/// The sidecar of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sidecar {
+    /// Names of the Secrets that it reads: those of the resources that selected the pod when it was created.
+    pub secrets: BTreeSet<String>,
+    /// What it says that it uses for this webhook.
+    pub loaded: Option<LoadedWebhook>,
 }
 
 /// Fetches.
@@ -155,39 +165,26 @@ async fn bot_id(
 
 /// With a fixed address the name doesn't matter. Nor does it before our Service is there: the name may be that of the Service,
 /// and a failed look-up would be remembered by the cluster's DNS.
-async fn addresses(
-    context: &Context,
-    webhook: &TelegramWebhook,
-    service_exists: bool,
-) -> Option<Vec<IpAddr>> {
+async fn addresses(context: &Context, webhook: &TelegramWebhook, service_exists: bool) -> Option<Answer> {
     let endpoint = &webhook.spec.endpoint;
     if endpoint.ip_address.is_some() || !service_exists {
         return None;
     }
     let local = context.settings.is_local(&webhook.spec.bot.api_server);
-    Some(resolve(&endpoint.host, local).await)
+    Some(resolve(context.resolver.as_ref(), &endpoint.host, local).await)
 }
 
 /// Telegram resolves without search domains, hence the final dot. A self-hosted server may live in this cluster and know
 /// short names, so for one of those the name as written is the second try.
-async fn resolve(host: &str, local: bool) -> Vec<IpAddr> {
-    let addresses = look_up(&format!("{}.", host.trim_end_matches('.'))).await;
-    if addresses.is_empty() && local {
-        return look_up(host).await;
-    }
-    addresses
-}
-
-async fn look_up(name: &str) -> Vec<IpAddr> {
-    let look_up = tokio::net::lookup_host((name, 443));
-    match tokio::time::timeout(RESOLVE_TIMEOUT, look_up).await {
-        Ok(Ok(addresses)) => {
-            let mut addresses: Vec<_> = addresses.map(|address| address.ip()).collect();
-            addresses.sort_unstable();
-            addresses.dedup();
-            addresses
-        }
-        Ok(Err(_)) | Err(_) => Vec::new(),
+async fn resolve(resolver: &dyn Resolver, host: &str, local: bool) -> Answer {
+    match resolver.look_up(&format!("{}.", host.trim_end_matches('.'))).await {
+        answer @ Answer::Addresses(_) => answer,
+        answer if !local => answer,
+        first => match resolver.look_up(host).await {
+            // it isn't there if neither is: silence is no proof
+            Answer::NoSuchName => first,
+            second => second,
+        },
     }
 }
 
@@ -223,33 +220,39 @@ fn is_running(pod: &Pod) -> bool {
 }
 
 async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
-    let sidecar = has_sidecar(&pod);
+    let secrets = mounted(&pod);
     let status = pod.status.unwrap_or_default();
     let ready = status
         .conditions
         .iter()
         .flatten()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    let address = status.pod_ip.and_then(|ip| ip.parse().ok());
-    let digest = match address {
-        Some(ip) if sidecar => match loaded(context, ip, webhook).await {
+    let Some(secrets) = secrets else {
+        return PodSeen { ready, sidecar: None };
+    };
+    let loaded = match status.pod_ip.and_then(|ip| ip.parse().ok()) {
+        Some(ip) => match loaded(context, ip, webhook).await {
             // one lost packet must not make a webhook unready
             None if ready => loaded(context, ip, webhook).await,
-            digest => digest,
+            loaded => loaded,
         },
-        _ => None,
+        None => None,
     };
-    PodSeen { ready, sidecar, digest }
+    PodSeen { ready, sidecar: Some(Sidecar { secrets, loaded }) }
 }
 
-fn has_sidecar(pod: &Pod) -> bool {
-    pod.spec.as_ref().is_some_and(|spec| {
-        spec.init_containers.iter().flatten().any(|container| container.name == SIDECAR_CONTAINER)
-    })
+/// The Secrets that a pod's sidecar reads; `None` without a sidecar.
+fn mounted(pod: &Pod) -> Option<BTreeSet<String>> {
+    let spec = pod.spec.as_ref()?;
+    let mut containers = spec.init_containers.iter().flatten();
+    containers.find(|container| container.name == SIDECAR_CONTAINER)?;
+    let volumes = spec.volumes.iter().flatten().filter(|volume| volume.name == SIDECAR_CONFIG_VOLUME);
+    let sources = volumes.filter_map(|volume| volume.projected.as_ref()?.sources.as_ref()).flatten();
+    Some(sources.filter_map(|source| Some(source.secret.as_ref()?.name.clone())).collect())
 }
 
-/// Digest of the configuration that a sidecar uses for `webhook`; `None` if it can't be asked or has none.
-async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<String> {
+/// What a sidecar uses for `webhook`; `None` if it can't be asked or has nothing.
+async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<LoadedWebhook> {
     let url = format!("http://{}/config", SocketAddr::new(ip, ADMIN_PORT));
     let ask = async {
         let response = context.sidecars.get(url).send().await?.error_for_status()?;
@@ -260,5 +263,5 @@ async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<String> 
         return None;
     }
     let config: LoadedConfig = serde_json::from_slice(&body).ok()?;
-    config.webhooks.into_iter().find(|loaded| loaded.webhook == webhook).map(|loaded| loaded.digest)
+    config.webhooks.into_iter().find(|loaded| loaded.webhook == webhook)
 }

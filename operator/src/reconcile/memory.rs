@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use tokio::time::Instant;
+
 use crate::telegram::BotUser;
 
 /// Memory of all resources, by uid.
@@ -19,8 +21,8 @@ pub struct Memory {
 pub struct Remembered {
     /// Server and bot id that its token was for.
     pub bot: Option<(String, i64)>,
-    /// The token that the server rejected: not asked again with it.
-    pub rejected: Option<[u8; 32]>,
+    /// The token that the server rejected, and when: not asked again with it for a while.
+    pub rejected: Option<([u8; 32], Instant)>,
     /// The token that the server accepted, and whose it is: not asked again for it.
     pub accepted: Option<([u8; 32], BotUser)>,
     /// Passes that failed in a row.

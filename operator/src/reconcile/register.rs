@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use telegram_webhook_crds::{ConditionType, RegistrationStatus};
 
 use super::{
+    acknowledgement::Acknowledgement,
     apply::{Applied, Ledger},
-    delivery::Delivery,
     memory::Memory,
     status::{Reason, Report},
     validate::ValidatedWebhook,
@@ -21,7 +21,7 @@ use crate::{
 
 mod ensure;
 
-use self::ensure::History;
+use self::ensure::Situation;
 
 /// What this step works with.
 pub struct Telegram<'a> {
@@ -112,25 +112,34 @@ pub async fn register(
     ledger: &dyn Ledger,
     webhook: &ValidatedWebhook,
     applied: &Applied,
-    (identity, delivery): (Identity, Delivery),
+    (identity, acknowledgement): (Identity, Acknowledgement),
     report: &mut Report,
 ) -> Result<Outcome, Error> {
     let user = match identity {
         Identity::Known(user) => user,
         Identity::Unknown(error) => return Err(Error::Api(error)),
     };
-    if let Delivery::Missing(reason) = delivery {
+    if let Acknowledgement::Missing(reason) = acknowledgement {
         return Ok(Outcome::Waiting(reason));
     }
     let stored = webhook.stored.as_ref();
-    let history = History {
+    let situation = Situation {
         accepted: stored.and_then(|stored| stored.accepted.as_ref()),
         refused: stored.and_then(|stored| stored.refused.as_ref()),
+        serves_certificate: acknowledgement == Acknowledgement::Complete,
     };
     let outcome = telegram
-        .ensure(ledger, &webhook.bot, &applied.wanted, history)
+        .ensure(ledger, &webhook.bot, &applied.wanted, situation)
         .await
         .map_err(|error| noted(error, report))?;
+    if let Outcome::Waiting(reason) = outcome {
+        report.bad(
+            ConditionType::WebhookRegistered,
+            reason,
+            "Telegram is told once every ready sidecar serves the certificate of spec.endpoint.tls.secretRef",
+        );
+        return Ok(outcome);
+    }
     report.fine(
         ConditionType::WebhookRegistered,
         Reason::WebhookSet,
@@ -167,6 +176,7 @@ fn registration(
         bot_id: user.id,
         bot_username: user.username,
         host,
+        url_digest: Some(applied.wanted.parameters.url_digest()),
         slot,
         registered_at: since.unwrap_or_else(|| Time(whole_second(Timestamp::now()))),
     }

@@ -28,7 +28,7 @@ pub fn next(context: &Context, uid: &str, progress: Progress) -> Action {
     match progress {
         // a change of the spec is an event
         Progress::Suspended => Action::await_change(),
-        Progress::Done(Outcome::Waiting(Reason::SecretsNotLoaded)) => {
+        Progress::Done(Outcome::Waiting(Reason::SecretsNotLoaded | Reason::CertificateNotLoaded)) => {
             let polls = context.memory.update(uid, |memory| {
                 memory.failures = memory.failures.saturating_add(1);
                 memory.failures

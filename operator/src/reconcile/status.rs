@@ -43,6 +43,8 @@ pub enum Reason {
     PortNotAllowed,
     /// The host has no address.
     HostNotResolved,
+    /// The cluster's DNS doesn't answer.
+    DnsUnavailable,
     /// The host has no IPv4 address.
     HostIpv6Only,
     /// An address that Telegram refuses.
@@ -72,10 +74,14 @@ pub enum Reason {
     NoPodsSelected,
     /// Selected pods run without the sidecar.
     SidecarMissing,
+    /// Selected pods were started before this resource, or with another certificate's Secret.
+    SidecarOutdated,
     /// No selected pod is ready.
     PodsNotReady,
     /// A sidecar hasn't loaded the current configuration yet.
     SecretsNotLoaded,
+    /// A sidecar doesn't serve the current certificate yet.
+    CertificateNotLoaded,
 
     /// Telegram refused the webhook.
     RegistrationRefused,

@@ -6,7 +6,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
 
-use crate::telegram::WebhookParameters;
+use crate::telegram::{Bot, WebhookParameters};
 
 /// Key of [`Accepted`] in the child Secret. It isn't mounted into pods.
 pub const ACCEPTED_FILE: &str = "registered.json";
@@ -49,8 +49,15 @@ pub struct Refused {
     pub fingerprint: String,
     /// Telegram's words.
     pub description: String,
-    /// When.
+    /// When, the last time.
     pub at: Timestamp,
+    /// How many times in a row.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// The child Secret holds something else than we wrote.
@@ -86,6 +93,20 @@ impl Stored {
             refused: read_json(secret, REFUSED_FILE)?,
         })
     }
+
+    /// Whether all of it is this bot's at this server. What another one was told is known to whoever holds that one's token, and
+    /// runs that server: it must not be told again.
+    pub fn is_for(&self, bot: &Bot) -> bool {
+        let bot_id = bot.token.bot_id();
+        let accepted = self.accepted.as_ref();
+        self.config.bot_id == bot_id
+            && accepted.is_none_or(|accepted| accepted.bot_id == bot_id && accepted.api_server == bot.server)
+    }
+
+    /// Number of the newest slot.
+    pub fn newest(&self) -> Option<i64> {
+        self.config.slots.iter().map(|slot| slot.id).max()
+    }
 }
 
 // === impl Material ===
@@ -109,20 +130,31 @@ impl Material {
     }
 }
 
+/// What is known of the slots so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Slots<'a> {
+    /// Those that are served, the current one first.
+    pub served: &'a [Slot],
+    /// The one that Telegram was told last.
+    pub told: Option<i64>,
+    /// Whether the status says so too: written last, it shows that a pass since then has seen everything in place.
+    pub settled: bool,
+    /// The last number given to any.
+    pub newest: i64,
+}
+
 /// The slots to serve, the current one first. Minted only if there are none, or none under `prefix`; then the slot that
-/// Telegram was told stays beside the new one, so that nothing is lost.
-///
-/// `registered` is the slot that Telegram was told according to the status: ids go on from it even if the Secret was lost.
-pub fn slots(stored: &[Slot], registered: Option<i64>, prefix: &str, material: Material) -> Vec<Slot> {
-    let Some(current) = stored.first() else {
-        return vec![material.slot(registered.unwrap_or(0) + 1, prefix)];
+/// Telegram was told stays beside the new one, so that nothing is lost, until Telegram has settled on the new one.
+pub fn slots(known: Slots<'_>, prefix: &str, material: Material) -> Vec<Slot> {
+    let Some(current) = known.served.first() else {
+        return vec![material.slot(known.newest + 1, prefix)];
     };
     if is_under(&current.path, prefix) {
-        return stored.to_vec();
+        let is_told = known.settled && known.told == Some(current.id);
+        return if is_told { vec![current.clone()] } else { known.served.to_vec() };
     }
-    let newest = stored.iter().map(|slot| slot.id).max().into_iter().chain(registered).max();
-    let told = stored.iter().find(|slot| Some(slot.id) == registered).unwrap_or(current);
-    vec![material.slot(newest.unwrap_or(0) + 1, prefix), told.clone()]
+    let told = known.served.iter().find(|slot| Some(slot.id) == known.told).unwrap_or(current);
+    vec![material.slot(known.newest + 1, prefix), told.clone()]
 }
 
 fn is_under(path: &str, prefix: &str) -> bool {
@@ -173,33 +205,57 @@ mod tests {
         assert!(a.path != b.path && a.secret_token != b.secret_token);
     }
 
-    #[test]
-    fn the_first_slot_is_1_and_stays() {
-        let first = slots(&[], None, "/telegram", material());
-        assert_eq!(first.iter().map(|s| s.id).collect::<Vec<_>>(), [1]);
-        assert_eq!(slots(&first, Some(1), "/telegram", material()), first);
+    fn known(served: &[Slot], told: Option<i64>, newest: i64) -> Slots<'_> {
+        Slots { served, told, settled: false, newest }
+    }
+
+    fn first() -> Vec<Slot> {
+        slots(Slots::default(), "/telegram", material())
+    }
+
+    fn ids(slots: &[Slot]) -> Vec<i64> {
+        slots.iter().map(|slot| slot.id).collect()
     }
 
     #[test]
-    fn ids_are_not_used_again_after_the_secret_was_lost() {
-        assert_eq!(slots(&[], Some(4), "/telegram", material())[0].id, 5);
+    fn the_first_slot_is_1_and_stays() {
+        let first = first();
+        assert_eq!(ids(&first), [1]);
+        assert_eq!(slots(known(&first, Some(1), 1), "/telegram", material()), first);
+    }
+
+    #[test]
+    fn numbers_are_not_used_again_after_the_secret_was_lost() {
+        assert_eq!(ids(&slots(known(&[], Some(4), 4), "/telegram", material())), [5]);
     }
 
     #[test]
     fn another_prefix_gets_a_new_slot_beside_the_one_that_telegram_was_told() {
-        let first = slots(&[], None, "/telegram", material());
-        let second = slots(&first, Some(1), "/hooks", material());
+        let first = first();
+        let second = slots(known(&first, Some(1), 1), "/hooks", material());
         assert!(second[0].path.starts_with("/hooks/") && second[0].id == 2);
         assert_eq!(second[1], first[0]);
-        // once more, before Telegram was told of slot 2
-        let third = slots(&second, Some(1), "", material());
-        assert_eq!(third.iter().map(|s| s.id).collect::<Vec<_>>(), [3, 1]);
+        // once more, before Telegram was told of slot 2, and after
+        let third = slots(known(&second, Some(1), 2), "", material());
+        assert_eq!(ids(&third), [3, 1]);
         assert_eq!(third[0].path.len(), 33);
+        assert_eq!(ids(&slots(known(&second, Some(2), 2), "", material())), [3, 2]);
+    }
+
+    #[test]
+    fn the_former_slot_goes_once_telegram_has_settled_on_the_new_one() {
+        let second = slots(known(&first(), Some(1), 1), "/hooks", material());
+        let after = |told, settled| {
+            ids(&slots(Slots { served: &second, told: Some(told), settled, newest: 2 }, "/hooks", material()))
+        };
+        assert_eq!(after(1, true), [2, 1]);
+        assert_eq!(after(2, false), [2, 1]);
+        assert_eq!(after(2, true), [2]);
     }
 
     #[test]
     fn a_longer_prefix_is_another_prefix() {
-        let first = slots(&[], None, "/a/b", material());
-        assert_eq!(slots(&first, Some(1), "/a", material())[0].id, 2);
+        let first = slots(Slots::default(), "/a/b", material());
+        assert_eq!(slots(known(&first, Some(1), 1), "/a", material())[0].id, 2);
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Error, Progress,
     register::{self, Outcome},
     status::{Ending, Reason, Report},
+    validate::{Mistake, Outlook},
 };
 use crate::{events::Notice, telegram::plan::Why};
 
@@ -23,10 +24,14 @@ pub fn ending(result: &Result<Progress, Error>, report: &mut Report) -> Ending {
                     report.bad(concern, mistake.reason, mistake.message.clone());
                 }
             }
-            if invalid.0.iter().all(|mistake| mistake.passing) {
-                Ending::Waiting(invalid.reason(), invalid.to_string())
+            let (reason, message) = (invalid.reason(), invalid.to_string());
+            let is = |outlook| move |mistake: &Mistake| mistake.outlook == outlook;
+            if invalid.0.iter().any(is(Outlook::Lasting)) {
+                Ending::Stalled(reason, message)
+            } else if invalid.0.iter().any(is(Outlook::Passing)) {
+                Ending::Waiting(reason, message)
             } else {
-                Ending::Stalled(invalid.reason(), invalid.to_string())
+                Ending::Interrupted(reason, message)
             }
         }
         Err(Error::Register(error)) => registration(error),
@@ -87,7 +92,7 @@ pub fn notices(
         let before = condition(old, type_);
         let appeared = before.is_none_or(|before| before.reason != now.reason);
         // waiting for pods is the ordinary course of things
-        let ordinary = [Reason::PodsNotReady, Reason::SecretsNotLoaded]
+        let ordinary = [Reason::PodsNotReady, Reason::SecretsNotLoaded, Reason::CertificateNotLoaded]
             .iter()
             .any(|reason| reason.to_string() == now.reason);
         if appeared && !ordinary {

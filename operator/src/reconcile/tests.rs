@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    dns::Answer as DnsAnswer,
     fixtures::{
         self,
         cluster::FakeCluster,
+        dns::FakeDns,
         telegram::{Answer, FakeTelegram},
     },
     telegram::ApiError,
@@ -25,6 +27,7 @@ const POD: &str = "/api/v1/namespaces/crm/pods/crm-0";
 struct World {
     cluster: FakeCluster,
     telegram: Arc<FakeTelegram>,
+    dns: Arc<FakeDns>,
     context: Arc<Context>,
     others: Vec<TelegramWebhook>,
 }
@@ -34,38 +37,48 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// The resource has a fixed address, because names don't resolve here.
     async fn with(changes: &[(&str, &str)]) -> Self {
         fixtures::install_crypto();
         let cluster = FakeCluster::start().await;
-        let address = ("host: hooks.example.com", "host: hooks.example.com\n    ipAddress: 93.184.215.14");
-        cluster.put(WEBHOOK, &fixtures::webhook_with(&[&[address], changes].concat()));
+        cluster.put(WEBHOOK, &fixtures::webhook_with(changes));
         cluster.put(TOKEN_SECRET, &fixtures::token_secret(fixtures::TOKEN));
         let now = Timestamp::now().as_second();
         let pair = fixtures::certificate("hooks.example.com", now, -1..30);
         cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
         let telegram = Arc::new(FakeTelegram::default());
-        let context = context(&cluster, &telegram, &[]);
-        Self { cluster, telegram, context, others: Vec::new() }
+        let dns = Arc::new(FakeDns::default());
+        let context = context(&cluster, &telegram, &dns, &[]);
+        Self { cluster, telegram, dns, context, others: Vec::new() }
     }
 
     fn add_pod(&self) {
+        self.add_pod_reading(&["support-telegram-webhook", "hooks-tls"]);
+    }
+
+    /// A pod as it was injected when these Secrets were named.
+    fn add_pod_reading(&self, secrets: &[&str]) {
+        let sources: Vec<_> = secrets.iter().map(|name| json!({"secret": {"name": name}})).collect();
+        let volume = json!({"name": "telegram-webhook-sidecar-config", "projected": {"sources": sources}});
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": "crm-0", "namespace": "crm"},
-            "spec": {"containers": [], "initContainers": [{"name": "telegram-webhook-sidecar"}]},
+            "spec": {
+                "containers": [],
+                "initContainers": [{"name": "telegram-webhook-sidecar"}],
+                "volumes": [volume],
+            },
             "status": {"podIP": "10.0.0.7", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         });
         self.cluster.put(POD, &pod);
     }
 
     fn deliver(&self) {
-        self.cluster.deliver("crm/support", CHILD_SECRET);
+        self.cluster.deliver("crm/support", CHILD_SECRET, TLS_SECRET);
     }
 
     /// A new process: nothing is remembered.
     fn restart(&mut self) {
-        self.context = context(&self.cluster, &self.telegram, &self.others);
+        self.context = context(&self.cluster, &self.telegram, &self.dns, &self.others);
     }
 
     fn webhook(&self) -> TelegramWebhook {
@@ -116,7 +129,12 @@ impl World {
     }
 }
 
-fn context(cluster: &FakeCluster, telegram: &Arc<FakeTelegram>, others: &[TelegramWebhook]) -> Arc<Context> {
+fn context(
+    cluster: &FakeCluster,
+    telegram: &Arc<FakeTelegram>,
+    dns: &Arc<FakeDns>,
+    others: &[TelegramWebhook],
+) -> Arc<Context> {
     let (store, mut writer) = reflector::store();
     for other in others {
         writer.apply_watcher_event(&watcher::Event::Apply(other.clone()));
@@ -125,6 +143,7 @@ fn context(cluster: &FakeCluster, telegram: &Arc<FakeTelegram>, others: &[Telegr
         client: cluster.client(),
         bots: Arc::clone(telegram) as Arc<dyn BotApi>,
         sidecars: cluster.pods(),
+        resolver: Arc::clone(dns) as Arc<dyn Resolver>,
         store,
         events: Events::new(cluster.client(), Some("operator-0".into())),
         metrics: Arc::default(),
@@ -200,6 +219,90 @@ async fn a_child_that_somebody_changed_is_mended() {
 }
 
 #[tokio::test]
+async fn a_new_selector_leads_telegram_nowhere_until_its_pods_have_the_secrets() {
+    let world = World::new().await;
+    world.register().await;
+    let selector = || world.cluster.get(CHILD_SERVICE).unwrap()["spec"]["selector"]["app"].clone();
+    let mut webhook = world.webhook();
+    webhook.spec.workload.selector.match_labels.insert("app".into(), "elsewhere".into());
+    world.cluster.put(WEBHOOK, &webhook);
+    // nothing has the new labels
+    world.cluster.remove(POD);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "NoPodsSelected"));
+    assert_eq!(selector(), "helpdesk");
+    // a pod has them, but not the secrets
+    world.add_pod();
+    world.cluster.undeliver("crm/support");
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    assert_eq!(selector(), "helpdesk");
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(selector(), "elsewhere");
+}
+
+#[tokio::test]
+async fn pods_that_were_injected_for_other_resources_have_to_be_restarted() {
+    let world = World::new().await;
+    world.add_pod_reading(&["sales-telegram-webhook", "sales-tls"]);
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SidecarOutdated"));
+    assert!(world.cluster.public_text().contains("restart them"));
+    world.add_pod();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+}
+
+#[tokio::test]
+async fn telegram_is_told_nothing_new_while_the_sidecars_serve_another_certificate() {
+    let world = World::new().await;
+    world.register().await;
+    world.telegram.calls();
+    let pair = fixtures::certificate("hooks.example.com", Timestamp::now().as_second(), -1..60);
+    world.cluster.put(TLS_SECRET, &fixtures::tls_secret(&pair));
+    // an ordinary renewal changes nothing
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.max_connections = 7;
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("WebhookRegistered"), condition("False", "CertificateNotLoaded"));
+    assert!(!world.telegram.calls().contains(&"setWebhook"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert!(world.telegram.calls().contains(&"setWebhook"));
+}
+
+#[tokio::test]
+async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_on_it() {
+    let world = World::new().await;
+    world.register().await;
+    let slots = || world.stored().config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>();
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.path_prefix = "/hooks".into();
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!(slots(), [2, 1]);
+    world.deliver();
+    world.pass().await.unwrap();
+    assert!(world.telegram.url().starts_with("https://hooks.example.com/hooks/"));
+    assert_eq!(slots(), [2, 1]);
+    world.pass().await.unwrap();
+    assert_eq!(slots(), [2]);
+    world.telegram.calls();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert_eq!(world.telegram.calls(), ["getWebhookInfo"]);
+}
+
+#[tokio::test]
 async fn a_lost_secret_means_a_new_slot_under_the_next_number() {
     let world = World::new().await;
     world.register().await;
@@ -229,6 +332,38 @@ async fn a_mistake_is_told_and_the_working_webhook_is_not_touched() {
     assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
     assert!(world.telegram.calls().is_empty());
     assert_eq!(world.telegram.url(), url);
+}
+
+#[tokio::test]
+async fn a_silent_dns_takes_nothing_away_and_keeps_nothing_from_being_healed() {
+    let world = World::new().await;
+    world.register().await;
+    let url = world.telegram.url();
+    world.dns.set(DnsAnswer::NoAnswer);
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert!(world.cluster.writes().is_empty());
+    world.telegram.state().info = crate::telegram::WebhookInfo::default();
+    world.pass().await.unwrap();
+    assert_eq!((world.telegram.url(), world.condition("Ready").0), (url, "True".into()));
+}
+
+#[tokio::test]
+async fn a_silent_dns_keeps_telegram_from_being_told_a_new_host() {
+    let world = World::new().await;
+    world.dns.set(DnsAnswer::NoAnswer);
+    world.add_pod();
+    // at the first look there is no Service yet that the host could lead to
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    world.deliver();
+    assert!(matches!(world.pass().await, Err(Error::Validate(_))));
+    assert_eq!(world.condition("Reconciling"), condition("True", "DnsUnavailable"));
+    assert_eq!(world.condition("Stalled"), condition("", ""));
+    assert_eq!(world.telegram.calls(), ["getMe"]);
+    world.dns.set(DnsAnswer::NoSuchName);
+    assert!(matches!(world.pass().await, Err(Error::Validate(_))));
+    assert_eq!(world.condition("Ready"), condition("False", "HostNotResolved"));
 }
 
 #[tokio::test]
@@ -327,6 +462,17 @@ async fn a_deleted_resource_takes_its_webhook_along_if_asked() {
 }
 
 #[tokio::test]
+async fn a_deletion_in_the_foreground_takes_the_secret_first_and_the_webhook_still_goes() {
+    let world = World::with(&[("spec:", "spec:\n  deletionPolicy: Delete")]).await;
+    world.register().await;
+    world.cluster.remove(CHILD_SECRET);
+    world.delete();
+    world.pass().await.unwrap();
+    assert_eq!(world.telegram.url(), "");
+    assert!(world.cluster.public_text().contains("WebhookDeleted"));
+}
+
+#[tokio::test]
 async fn a_deleted_resource_leaves_its_webhook_by_default() {
     let world = World::new().await;
     world.register().await;
@@ -355,7 +501,7 @@ async fn status_and_events_hold_no_secret() {
     let slot = world.stored().config.slots[0].clone();
     let segment = slot.path.rsplit('/').next().unwrap().to_owned();
     let text = world.cluster.public_text();
-    assert!(text.contains("Telegram was told the webhook"), "{text}");
+    assert!(text.contains("Telegram was told the webhook") && text.contains("urlDigest"), "{text}");
     for secret in [slot.secret_token.as_str(), &segment, "ABCdefGHI"] {
         assert!(!text.contains(secret), "{text}");
     }

@@ -11,9 +11,13 @@ use telegram_webhook_crds::{
     BOT_TOKEN_LABEL, ConditionType, DEFAULT_API_SERVER, RegistrationStatus, TelegramWebhook, child_name,
 };
 use telegram_webhook_sidecar_config::Upstream;
+use url::Url;
 
 use super::{dereference::Found, status::Reason, stored::Stored};
-use crate::telegram::{Bot, BotToken};
+use crate::{
+    dns::Answer,
+    telegram::{Bot, BotToken},
+};
 
 mod certificate;
 mod endpoint;
@@ -50,6 +54,10 @@ pub struct ValidatedWebhook {
     pub max_connections: u8,
     /// In front of the random segment.
     pub path_prefix: String,
+    /// Name of the Secret with the certificate.
+    pub tls_secret: String,
+    /// Names the certificate chain, as the sidecars do; `None` if it can't be used.
+    pub certificate: Option<String>,
     /// Content of our own Secret, if there is one.
     pub stored: Option<Stored>,
     /// What the status says is registered.
@@ -71,8 +79,19 @@ pub struct Mistake {
     pub message: String,
     /// The concern that it settles; the others keep their condition, since what works goes on working.
     pub concern: Option<ConditionType>,
-    /// Whether it may well heal without a change of the resource, such as a Secret that another controller is about to make.
-    pub passing: bool,
+    /// What has to happen.
+    pub outlook: Outlook,
+}
+
+/// What has to happen for a mistake to go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// Somebody changes something.
+    Lasting,
+    /// It may well heal without a change of the resource, such as a Secret that another controller is about to make.
+    Passing,
+    /// Something answers again. Whether there is a mistake isn't known.
+    Interrupted,
 }
 
 // === impl Settings ===
@@ -129,11 +148,15 @@ impl std::error::Error for Invalid {}
 
 impl Mistake {
     fn lasting(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), concern: None, passing: false }
+        Self { reason, message: message.into(), concern: None, outlook: Outlook::Lasting }
     }
 
     fn passing(reason: Reason, message: impl Into<String>) -> Self {
-        Self { passing: true, ..Self::lasting(reason, message) }
+        Self { outlook: Outlook::Passing, ..Self::lasting(reason, message) }
+    }
+
+    fn interrupted(reason: Reason, message: impl Into<String>) -> Self {
+        Self { outlook: Outlook::Interrupted, ..Self::lasting(reason, message) }
     }
 
     fn about(self, concern: ConditionType) -> Self {
@@ -167,10 +190,16 @@ pub fn validate(
     let works = stored.iter().flatten().any(|stored| stored.accepted.is_some());
     let mut obstacles = Mistakes::default();
     let endpoint_mistakes = if works { &mut mistakes } else { &mut obstacles };
-    if let Some(addresses) = &found.addresses {
-        endpoint_mistakes.take(endpoint::resolved(&public.host, addresses, local));
+    match &found.addresses {
+        // it resolved when Telegram accepted it, and that may be kept and put back
+        Some(Answer::NoAnswer) if accepted_host(stored.as_ref()).as_deref() == Some(public.host.as_str()) => {
+        }
+        Some(answer) => {
+            endpoint_mistakes.take(endpoint::resolved(&public.host, answer, local));
+        }
+        None => {}
     }
-    endpoint_mistakes.take(certificate::check(
+    let certificate = endpoint_mistakes.take(certificate::check(
         &public.tls.secret_ref.name,
         found.tls.as_ref(),
         &public.host,
@@ -196,10 +225,18 @@ pub fn validate(
         ip_address,
         max_connections: public.max_connections.clamp(1, 100),
         path_prefix: public.path_prefix.clone(),
+        tls_secret: public.tls.secret_ref.name.clone(),
+        certificate,
         stored,
         registered: webhook.status.as_ref().and_then(|status| status.registration.clone()),
         obstacles: obstacles.0,
     })
+}
+
+/// The host that Telegram accepted last.
+fn accepted_host(stored: Option<&Option<Stored>>) -> Option<String> {
+    let accepted = stored?.as_ref()?.accepted.as_ref()?;
+    Url::parse(&accepted.parameters.url).ok()?.host_str().map(str::to_owned)
 }
 
 /// Collects, so that the user sees all mistakes at once.

@@ -114,6 +114,7 @@ impl HttpBotApi {
         let body = response.bytes().await.map_err(|e| transport(&e))?;
         match serde_json::from_slice::<Answer<T>>(&body) {
             Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
+            Ok(Answer { ok: true, .. }) => Err(ApiError::Malformed),
             Ok(answer) => Err(refusal(
                 answer.error_code.unwrap_or(status),
                 answer.description.unwrap_or_default(),
@@ -121,6 +122,8 @@ impl HttpBotApi {
                 &[&[bot.token.expose()], secrets].concat(),
             )),
             Err(_) if status == 200 => Err(ApiError::Malformed),
+            // a proxy, or another server: only the Bot API's own words mean that a token is no good
+            Err(_) if rejects_token(status) => Err(ApiError::Server(status)),
             Err(_) => Err(refusal(status, String::new(), None, &[])),
         }
     }
@@ -195,6 +198,10 @@ impl Method {
 
 fn transport(error: &reqwest::Error) -> ApiError {
     if error.is_timeout() { ApiError::Timeout } else { ApiError::Transport }
+}
+
+fn rejects_token(status: u16) -> bool {
+    matches!(status, 401 | 404)
 }
 
 fn refusal(status: u16, description: String, retry_after: Option<u64>, secrets: &[&str]) -> ApiError {

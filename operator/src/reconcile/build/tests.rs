@@ -27,6 +27,8 @@ fn valid() -> ValidatedWebhook {
         ip_address: None,
         max_connections: 40,
         path_prefix: "/telegram".into(),
+        tls_secret: "hooks-tls".into(),
+        certificate: Some("sha256:certificate".into()),
         stored: None,
         registered: None,
         obstacles: vec![],
@@ -56,7 +58,7 @@ fn the_secret_holds_what_the_sidecar_reads_and_its_digest_names_it() {
     assert_eq!(config.webhook, "crm/support");
     assert_eq!((config.bot_id, config.host.as_str()), (123_456, "hooks.example.com"));
     assert_eq!(config.slots.len(), 1);
-    assert_eq!(prepared.digest, digest(bytes));
+    assert_eq!(prepared.expected.digest, digest(bytes));
 }
 
 #[test]
@@ -101,7 +103,7 @@ fn building_again_from_what_was_stored_changes_nothing() {
     let accepted = with_accepted(first.secret.clone(), &first.wanted);
     let again = built(&ValidatedWebhook { stored: Some(Stored::read(&accepted).unwrap()), ..valid() });
     assert_eq!(again.secret, accepted);
-    assert_eq!((again.digest, again.wanted), (first.digest, first.wanted));
+    assert_eq!((again.expected, again.wanted), (first.expected, first.wanted));
 }
 
 #[test]
@@ -120,14 +122,69 @@ fn what_telegram_accepted_survives_a_change_of_the_path() {
 }
 
 #[test]
-fn a_lost_secret_is_minted_anew_under_the_next_number() {
-    let registered = RegistrationStatus {
+fn another_bot_or_server_is_never_told_what_the_former_was_told() {
+    let first = built(&valid());
+    let accepted = with_accepted(first.secret.clone(), &first.wanted);
+    let other_bot =
+        Bot { token: BotToken::parse(&fixtures::TOKEN.replace("123456", "654321")).unwrap(), ..valid().bot };
+    let other_server = Bot { server: "http://telegram-bot-api.telegram:8081".into(), ..valid().bot };
+    for bot in [other_bot, other_server] {
+        let stored_before = Stored::read(&accepted).unwrap();
+        let moved = built(&ValidatedWebhook { stored: Some(stored_before), bot: bot.clone(), ..valid() });
+        let now = stored(&moved);
+        assert_eq!(now.config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>(), [2]);
+        assert!(moved.wanted.parameters.secret_token != first.wanted.parameters.secret_token);
+        assert!(moved.wanted.parameters.url != first.wanted.parameters.url);
+        assert_eq!((now.accepted, moved.wanted.slot), (None, 2));
+        // once is enough
+        let again = built(&ValidatedWebhook { stored: Some(stored(&moved)), bot, ..valid() });
+        assert_eq!(again.secret, moved.secret);
+    }
+}
+
+#[test]
+fn a_new_token_of_the_same_bot_changes_nothing() {
+    let first = built(&valid());
+    let accepted = with_accepted(first.secret.clone(), &first.wanted);
+    let token = BotToken::parse(&fixtures::TOKEN.replace("ABC", "XYZ")).unwrap();
+    let renewed = built(&ValidatedWebhook {
+        stored: Some(Stored::read(&accepted).unwrap()),
+        bot: Bot { token, ..valid().bot },
+        ..valid()
+    });
+    assert_eq!(renewed.secret, accepted);
+}
+
+fn registered(slot: i64) -> RegistrationStatus {
+    RegistrationStatus {
         bot_id: 123_456,
         bot_username: None,
         host: "hooks.example.com".into(),
-        slot: 3,
+        url_digest: None,
+        slot,
         registered_at: Time(Timestamp::UNIX_EPOCH),
+    }
+}
+
+#[test]
+fn the_secret_knows_better_than_the_status_what_telegram_was_told() {
+    let at = |path_prefix: &str, before: Option<&Secret>| {
+        built(&ValidatedWebhook {
+            stored: before.map(|secret| Stored::read(secret).unwrap()),
+            // the status of slot 2 was lost
+            registered: Some(registered(1)),
+            path_prefix: path_prefix.into(),
+            ..valid()
+        })
     };
-    let prepared = built(&ValidatedWebhook { registered: Some(registered), ..valid() });
+    let first = built(&valid());
+    let second = at("/hooks", Some(&with_accepted(first.secret, &first.wanted)));
+    let third = at("/other", Some(&with_accepted(second.secret, &second.wanted)));
+    assert_eq!(stored(&third).config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
+fn a_lost_secret_is_minted_anew_under_the_next_number() {
+    let prepared = built(&ValidatedWebhook { registered: Some(registered(3)), ..valid() });
     assert_eq!(prepared.wanted.slot, 4);
 }

@@ -22,8 +22,8 @@ fn has_deleted(telegram: &FakeTelegram) -> bool {
     telegram.calls().contains(&"deleteWebhook")
 }
 
-fn stored() -> Stored {
-    Stored {
+fn proof() -> Proof {
+    let stored = Stored {
         config: WebhookConfig {
             webhook: "crm/support".into(),
             bot_id: 123_456,
@@ -34,14 +34,25 @@ fn stored() -> Stored {
         },
         accepted: None,
         refused: None,
-    }
+    };
+    Proof { stored: Some(stored), url_digest: None }
+}
+
+#[tokio::test]
+async fn without_the_secret_the_status_says_which_webhook_is_ours() {
+    let url = "https://hooks.example.com/telegram/cccc";
+    let noted = || Proof { stored: None, url_digest: Some(url_digest(url)) };
+    let telegram = having(url);
+    assert_eq!(remove(&telegram, &bot(), &noted()).await.unwrap(), Farewell::Deleted);
+    let telegram = having("https://hooks.example.com/telegram/aaaa");
+    assert_eq!(remove(&telegram, &bot(), &noted()).await.unwrap(), Farewell::NotOurs);
 }
 
 #[tokio::test]
 async fn our_own_webhook_is_removed() {
     for url in ["https://hooks.example.com/telegram/aaaa", "https://hooks.example.com:8443/telegram/aaaa"] {
         let telegram = having(url);
-        let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
+        let farewell = remove(&telegram, &bot(), &proof()).await.unwrap();
         assert_eq!((farewell, has_deleted(&telegram)), (Farewell::Deleted, true));
     }
 }
@@ -55,7 +66,7 @@ async fn a_webhook_of_somebody_else_is_left_alone() {
         "not a url",
     ] {
         let telegram = having(url);
-        let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
+        let farewell = remove(&telegram, &bot(), &proof()).await.unwrap();
         assert_eq!((farewell, has_deleted(&telegram)), (Farewell::NotOurs, false), "{url}");
     }
 }
@@ -63,7 +74,7 @@ async fn a_webhook_of_somebody_else_is_left_alone() {
 #[tokio::test]
 async fn nothing_is_removed_where_nothing_is_set() {
     let telegram = having("");
-    assert_eq!(remove(&telegram, &bot(), &stored()).await.unwrap(), Farewell::NothingSet);
+    assert_eq!(remove(&telegram, &bot(), &proof()).await.unwrap(), Farewell::NothingSet);
     assert!(!has_deleted(&telegram));
 }
 
@@ -71,7 +82,7 @@ async fn nothing_is_removed_where_nothing_is_set() {
 async fn a_rejected_token_does_not_hold_the_deletion_up() {
     for error in [ApiError::Unauthorized, ApiError::NotFound] {
         let telegram = failing(error);
-        let farewell = remove(&telegram, &bot(), &stored()).await.unwrap();
+        let farewell = remove(&telegram, &bot(), &proof()).await.unwrap();
         assert!(matches!(farewell, Farewell::Left(_)), "{farewell:?}");
     }
 }
@@ -85,7 +96,7 @@ async fn an_unreachable_telegram_is_tried_again() {
         ApiError::TooManyRequests(Duration::from_secs(1)),
     ] {
         let telegram = failing(error);
-        assert!(remove(&telegram, &bot(), &stored()).await.is_err());
+        assert!(remove(&telegram, &bot(), &proof()).await.is_err());
     }
 }
 

@@ -5,17 +5,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Error, Outcome, Telegram, whole_second};
 use crate::{
     reconcile::{
         apply::Ledger,
+        status::Reason,
         stored::{Accepted, Refused},
     },
     telegram::{
         ApiError, Bot, BotUser, WebhookInfo,
-        plan::{Plan, plan, shows},
+        plan::{Plan, Why, plan, shows},
     },
 };
 
@@ -29,24 +30,34 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A set of parameters that Telegram refused isn't sent again sooner: each refusal erases the webhook for a moment, and
 /// Telegram itself remembers a failed look-up of a host for five minutes.
 pub const REFUSAL_HOLDS: Duration = Duration::from_mins(5);
+/// While a former webhook works, the pause doubles with each refusal up to this.
+pub const LONGEST_REFUSAL: Duration = Duration::from_hours(24);
 
-/// What Telegram said last.
-#[derive(Clone, Copy, Default)]
-pub struct History<'a> {
-    /// What it accepted.
+/// A rejected token isn't asked about again sooner, unless it changes: a self-hosted server may have been wrong for a while.
+const REJECTION_HOLDS: Duration = Duration::from_mins(10);
+
+/// What decides, apart from what is wanted.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// What Telegram accepted last.
     pub accepted: Option<&'a Accepted>,
-    /// What it refused.
+    /// What it refused since then.
     pub refused: Option<&'a Refused>,
+    /// Whether the sidecars serve the certificate that was validated.
+    pub serves_certificate: bool,
 }
 
 // === impl Telegram ===
 
 impl Telegram<'_> {
-    /// Asks once per token whose it is. A rejected token isn't tried again.
+    /// Asks once per token whose it is. A rejected token isn't tried again soon.
     pub(super) async fn identify(&self, bot: &Bot) -> Result<BotUser, Error> {
         let fingerprint = bot.fingerprint();
         let remembered = self.memory.of(self.uid);
-        if remembered.rejected == Some(fingerprint) {
+        if let Some((rejected, at)) = remembered.rejected
+            && rejected == fingerprint
+            && at.elapsed() < REJECTION_HOLDS
+        {
             return Err(Error::TokenRejected);
         }
         if let Some((accepted, user)) = remembered.accepted
@@ -70,7 +81,7 @@ impl Telegram<'_> {
         ledger: &dyn Ledger,
         bot: &Bot,
         wanted: &Accepted,
-        History { accepted, refused }: History<'_>,
+        Situation { accepted, refused, serves_certificate }: Situation<'_>,
     ) -> Result<Outcome, Error> {
         // what another bot or server accepted says nothing about this one
         let accepted = accepted
@@ -80,7 +91,13 @@ impl Telegram<'_> {
             Plan::Keep => return Ok(Outcome::Kept),
             Plan::Set(why) => why,
         };
-        if let Some(refused) = refused.filter(|refused| refused.holds(wanted, Timestamp::now())) {
+        if !serves_certificate && matches!(why, Why::New | Why::Changed) {
+            // the former one is worth having until then; setting again what was accepted brings no new certificate into play
+            self.put_back_if_erased(bot, &live, accepted).await?;
+            return Ok(Outcome::Waiting(Reason::CertificateNotLoaded));
+        }
+        let now = Timestamp::now();
+        if let Some(refused) = refused.filter(|refused| refused.holds(wanted, accepted.is_some(), now)) {
             return Err(Error::Refused {
                 description: refused.description.clone(),
                 working: self.put_back_if_erased(bot, &live, accepted).await?,
@@ -88,7 +105,7 @@ impl Telegram<'_> {
         }
         match self.api.set_webhook(bot, &wanted.parameters).await {
             Ok(()) => self.confirm(bot, wanted).await?,
-            Err(error) => self.recover(ledger, bot, wanted, accepted, error).await?,
+            Err(error) => self.recover(ledger, bot, wanted, (accepted, refused), error).await?,
         }
         ledger.record(wanted).await.map_err(Error::Ledger)?;
         tracing::info!(bot = bot.token.bot_id(), slot = wanted.slot, ?why, "webhook set");
@@ -101,7 +118,7 @@ impl Telegram<'_> {
         ledger: &dyn Ledger,
         bot: &Bot,
         wanted: &Accepted,
-        accepted: Option<&Accepted>,
+        (accepted, refused): (Option<&Accepted>, Option<&Refused>),
         error: ApiError,
     ) -> Result<(), Error> {
         match error {
@@ -111,7 +128,7 @@ impl Telegram<'_> {
                     self.put_back_if_erased(bot, &live, accepted).await
                 };
                 let working = put_back.await;
-                let refused = Refused::now(wanted, description.clone());
+                let refused = Refused::now(wanted, refused, description.clone());
                 ledger.refuse(&refused).await.map_err(Error::Ledger)?;
                 Err(Error::Refused { description, working: working? })
             }
@@ -175,13 +192,13 @@ impl Telegram<'_> {
         self.api.get_webhook_info(bot).await.map_err(|error| self.failed(bot, error))
     }
 
-    /// A token that the server rejects isn't used again until it changes.
+    /// A token that the server rejects isn't used again soon.
     fn failed(&self, bot: &Bot, error: ApiError) -> Error {
         if !error.rejects_token() {
             return Error::Api(error);
         }
         self.memory.update(self.uid, |memory| {
-            memory.rejected = Some(bot.fingerprint());
+            memory.rejected = Some((bot.fingerprint(), Instant::now()));
             memory.accepted = None;
         });
         Error::TokenRejected
@@ -191,17 +208,18 @@ impl Telegram<'_> {
 // === impl Refused ===
 
 impl Refused {
-    fn now(refused: &Accepted, description: String) -> Self {
-        Self {
-            fingerprint: refused.parameters.fingerprint(),
-            description,
-            at: whole_second(Timestamp::now()),
-        }
+    fn now(wanted: &Accepted, before: Option<&Self>, description: String) -> Self {
+        let fingerprint = wanted.parameters.fingerprint();
+        let times =
+            before.filter(|before| before.fingerprint == fingerprint).map_or(0, |before| before.times);
+        Self { fingerprint, description, at: whole_second(Timestamp::now()), times: times.saturating_add(1) }
     }
 
-    /// Whether it is too early to try these parameters again.
-    fn holds(&self, wanted: &Accepted, now: Timestamp) -> bool {
-        let recent = now.duration_since(self.at).unsigned_abs() < REFUSAL_HOLDS;
-        recent && self.fingerprint == wanted.parameters.fingerprint()
+    /// Whether it is too early to try these parameters again. Nobody waits a day for a first webhook, which has nothing to lose.
+    pub(super) fn holds(&self, wanted: &Accepted, former_works: bool, now: Timestamp) -> bool {
+        let doublings = if former_works { self.times.saturating_sub(1) } else { 0 };
+        let pause = REFUSAL_HOLDS.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_REFUSAL);
+        now.duration_since(self.at).unsigned_abs() < pause
+            && self.fingerprint == wanted.parameters.fingerprint()
     }
 }

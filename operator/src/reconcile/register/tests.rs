@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     super::stored::{Accepted, Refused},
-    ensure::REFUSAL_HOLDS,
+    ensure::{LONGEST_REFUSAL, REFUSAL_HOLDS},
     *,
 };
 use crate::{
@@ -76,12 +76,22 @@ impl Passes {
         wanted: &Accepted,
         accepted: Option<&Accepted>,
     ) -> Result<Outcome, Error> {
+        self.ensure_with(api, wanted, accepted, true).await
+    }
+
+    async fn ensure_with(
+        &self,
+        api: &FakeTelegram,
+        wanted: &Accepted,
+        accepted: Option<&Accepted>,
+        serves_certificate: bool,
+    ) -> Result<Outcome, Error> {
         let telegram = Telegram { api, memory: &self.memory, uid: "uid" };
         let bot = bot();
         telegram.identify(&bot).await?;
         let refused = self.ledger.refused.lock().unwrap().clone();
-        let history = History { accepted, refused: refused.as_ref() };
-        telegram.ensure(&self.ledger, &bot, wanted, history).await
+        let situation = Situation { accepted, refused: refused.as_ref(), serves_certificate };
+        telegram.ensure(&self.ledger, &bot, wanted, situation).await
     }
 }
 
@@ -146,6 +156,42 @@ async fn refused_parameters_are_not_tried_again_at_the_cost_of_the_working_webho
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lasting_refusal_touches_the_working_webhook_ever_more_seldom() {
+    let api = FakeTelegram::default().having(&slot(1).parameters);
+    let passes = Passes::new();
+    let minute = Duration::from_mins(1);
+    let mut pauses = Vec::new();
+    for _ in 0..11 {
+        api.state().answers.push_back(Answer::Erases(refusal()));
+        passes.ensure(&api, &slot(2), Some(&slot(1))).await.unwrap_err();
+        let holds = |age| {
+            let mut refused = passes.ledger.refused.lock().unwrap().clone().unwrap();
+            refused.at -= age;
+            refused.holds(&slot(2), true, Timestamp::now())
+        };
+        let mut pause = REFUSAL_HOLDS;
+        while holds(pause) {
+            pause += minute;
+        }
+        pauses.push(pause.as_secs() / 60);
+        passes.ledger.age_refusal(pause);
+    }
+    assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]);
+    assert_eq!(LONGEST_REFUSAL, minute * 1440);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_webhook_is_tried_again_every_five_minutes() {
+    let (api, passes) = (FakeTelegram::default(), Passes::new());
+    for _ in 0..5 {
+        api.state().answers.push_back(Answer::Untouched(refusal()));
+        passes.ensure(&api, &slot(1), None).await.unwrap_err();
+        passes.ledger.age_refusal(REFUSAL_HOLDS);
+    }
+    assert_eq!(api.secrets_set().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_could_not_be_put_back_at_once_is_put_back_by_the_next_pass() {
     let down = || Answer::Untouched(ApiError::Server(502));
     let api = FakeTelegram::with([Answer::Erases(refusal()), down(), down(), down(), down()])
@@ -202,7 +248,7 @@ async fn a_429_is_waited_for_by_the_next_pass_and_touches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_not_used_again() {
+async fn a_rejected_token_is_not_used_again_for_ten_minutes() {
     for rejection in [ApiError::Unauthorized, ApiError::NotFound] {
         let api = FakeTelegram::default();
         api.state().get_me = Some(Err(rejection));
@@ -211,6 +257,9 @@ async fn a_rejected_token_is_not_used_again() {
             assert_eq!(passes.ensure(&api, &slot(1), None).await, Err(Error::TokenRejected));
         }
         assert_eq!(api.calls(), ["getMe"]);
+        tokio::time::advance(Duration::from_mins(10)).await;
+        api.state().get_me = None;
+        assert_eq!(passes.ensure(&api, &slot(1), None).await, Ok(Outcome::Set(Why::New)));
     }
 }
 
@@ -253,6 +302,25 @@ async fn what_another_bot_had_is_neither_kept_nor_put_back() {
     let error = Passes::new().ensure(&api, &slot(1), Some(&former)).await.unwrap_err();
     assert!(matches!(error, Error::Refused { working: false, .. }), "{error:?}");
     assert_eq!(api.secrets_set(), ["secret-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_another_certificate_at_the_sidecars_nothing_new_is_told_and_what_worked_is_kept() {
+    let waiting = Ok(Outcome::Waiting(Reason::CertificateNotLoaded));
+    let with_old = async |api: &FakeTelegram, wanted: i64, accepted: Option<i64>| {
+        let accepted = accepted.map(slot);
+        Passes::new().ensure_with(api, &slot(wanted), accepted.as_ref(), false).await
+    };
+    let nothing = FakeTelegram::default();
+    assert_eq!(with_old(&nothing, 1, None).await, waiting);
+    assert!(nothing.secrets_set().is_empty());
+    let working = FakeTelegram::default().having(&slot(1).parameters);
+    assert_eq!(with_old(&working, 2, Some(1)).await, waiting);
+    assert_eq!(with_old(&working, 1, Some(1)).await, Ok(Outcome::Kept));
+    assert!(working.secrets_set().is_empty());
+    let erased = FakeTelegram::default();
+    assert_eq!(with_old(&erased, 2, Some(1)).await, waiting);
+    assert_eq!(erased.secrets_set(), ["secret-1"]);
 }
 
 #[test]

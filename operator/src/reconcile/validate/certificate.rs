@@ -10,7 +10,7 @@ use rustls::{
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
-use telegram_webhook_sidecar_config::{TLS_CERT_FILE, TLS_KEY_FILE};
+use telegram_webhook_sidecar_config::{TLS_CERT_FILE, TLS_KEY_FILE, digest};
 use x509_parser::parse_x509_certificate;
 
 use super::Mistake;
@@ -18,21 +18,23 @@ use crate::reconcile::status::Reason;
 
 const FIELD: &str = "spec.endpoint.tls.secretRef";
 
-/// Checks the Secret called `name`.
-pub fn check(name: &str, secret: Option<&Secret>, host: &str, now: Timestamp) -> Result<(), Mistake> {
+/// Checks the Secret called `name`, and gives the digest by which the sidecars name its chain.
+pub fn check(name: &str, secret: Option<&Secret>, host: &str, now: Timestamp) -> Result<String, Mistake> {
     let secret = secret.ok_or_else(|| {
         Mistake::passing(
             Reason::TlsSecretNotFound,
             format!("{FIELD}.name: there is no Secret {name} in this namespace; create it with {TLS_CERT_FILE} and {TLS_KEY_FILE}"),
         )
     })?;
-    let chain = chain(name, value(name, secret, TLS_CERT_FILE)?)?;
+    let file = value(name, secret, TLS_CERT_FILE)?;
+    let chain = chain(name, file)?;
     let key = PrivateKeyDer::from_pem_slice(value(name, secret, TLS_KEY_FILE)?)
         .map_err(|_| unreadable(name, TLS_KEY_FILE, "is not a private key in PEM"))?;
     let leaf = chain.first().ok_or_else(|| unreadable(name, TLS_CERT_FILE, "holds no certificate in PEM"))?;
     in_time(name, &chain, now)?;
     for_host(name, leaf, host)?;
-    with_key(name, chain.clone(), key)
+    with_key(name, chain.clone(), key)?;
+    Ok(digest(file))
 }
 
 fn value<'a>(name: &str, secret: &'a Secret, key: &str) -> Result<&'a [u8], Mistake> {

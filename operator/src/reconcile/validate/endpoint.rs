@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Mistake;
-use crate::reconcile::status::Reason;
+use crate::{dns::Answer, reconcile::status::Reason};
 
 /// Telegram delivers to these ports only.
 const PORTS: [u16; 4] = [443, 80, 88, 8443];
@@ -40,8 +40,27 @@ pub fn fixed_address(address: Option<&str>, local: bool) -> Result<Option<Ipv4Ad
     Ok(Some(address))
 }
 
-/// Checks the addresses of `spec.endpoint.host`.
-pub fn resolved(host: &str, addresses: &[IpAddr], local: bool) -> Result<(), Mistake> {
+/// Checks what came of looking up `spec.endpoint.host`.
+pub fn resolved(host: &str, answer: &Answer, local: bool) -> Result<(), Mistake> {
+    let addresses = match answer {
+        Answer::Addresses(addresses) => addresses,
+        Answer::NoSuchName => {
+            return Err(Mistake::passing(
+                Reason::HostNotResolved,
+                format!(
+                    "spec.endpoint.host: {host} does not resolve; create a DNS record of type A for it, or correct the name"
+                ),
+            ));
+        }
+        Answer::NoAnswer => {
+            return Err(Mistake::interrupted(
+                Reason::DnsUnavailable,
+                format!(
+                    "spec.endpoint.host: the cluster's DNS does not answer for {host}; see whether it works, or give spec.endpoint.ipAddress"
+                ),
+            ));
+        }
+    };
     let v4: Vec<Ipv4Addr> = addresses
         .iter()
         .filter_map(|address| match address {
@@ -49,14 +68,6 @@ pub fn resolved(host: &str, addresses: &[IpAddr], local: bool) -> Result<(), Mis
             IpAddr::V6(_) => None,
         })
         .collect();
-    if addresses.is_empty() {
-        return Err(Mistake::passing(
-            Reason::HostNotResolved,
-            format!(
-                "spec.endpoint.host: {host} does not resolve; create a DNS record of type A for it, or correct the name"
-            ),
-        ));
-    }
     if v4.is_empty() {
         return Err(Mistake::lasting(
             Reason::HostIpv6Only,

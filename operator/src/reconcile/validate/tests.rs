@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use k8s_openapi::ByteString;
 
 use super::{
@@ -38,8 +36,8 @@ fn found() -> Found {
     }
 }
 
-fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-    texts.iter().map(|text| text.parse().unwrap()).collect()
+fn addresses(texts: &[&str]) -> Answer {
+    Answer::Addresses(texts.iter().map(|text| text.parse().unwrap()).collect())
 }
 
 /// With what is told only once the children are made.
@@ -134,8 +132,10 @@ fn an_api_server_that_the_operator_was_not_told_of_gets_no_token() {
 
 #[test]
 fn a_host_must_have_a_public_ipv4_address() {
-    let cases: [(&[&str], Reason, &str); 6] = [
-        (&[], Reason::HostNotResolved, "DNS record of type A"),
+    let nowhere = Found { addresses: Some(Answer::NoSuchName), ..found() };
+    let unknown = mistake(&webhook(), &nowhere);
+    assert_mistake(&unknown, Reason::HostNotResolved, "spec.endpoint.host", "DNS record of type A");
+    let cases: [(&[&str], Reason, &str); 5] = [
         (&["2001:db8::1"], Reason::HostIpv6Only, "DNS record of type A"),
         (&["10.1.2.3"], Reason::AddressReserved, "resolves to 10.1.2.3"),
         (&["100.64.0.1"], Reason::AddressReserved, "resolves to 100.64.0.1"),
@@ -233,7 +233,10 @@ fn of_two_resources_for_one_bot_the_younger_is_told_of_the_older() {
     let duplicate = Found { elders: vec![elder(123_456)], ..found() };
     let mistake = mistake(&webhook(), &duplicate);
     assert_mistake(&mistake, Reason::DuplicateBot, "spec.bot", "sales/first");
-    assert_eq!((mistake.concern, mistake.passing), (Some(ConditionType::WebhookRegistered), false));
+    assert_eq!(
+        (mistake.concern, mistake.outlook),
+        (Some(ConditionType::WebhookRegistered), Outlook::Lasting)
+    );
     let another = Found { elders: vec![elder(7)], ..found() };
     assert!(judge(&webhook(), &another).is_ok());
 }
@@ -266,7 +269,7 @@ fn all_mistakes_are_told_at_once_and_the_first_gives_the_reason() {
     let found = Found {
         token: None,
         tls: Some(tls_secret(&certificate("other.example.com", -1..30))),
-        addresses: Some(vec![]),
+        addresses: Some(Answer::NoSuchName),
         ..found()
     };
     let invalid = judge(&webhook(), &found).unwrap_err();
@@ -291,7 +294,11 @@ fn child_secret(accepted: bool) -> Secret {
 #[test]
 fn a_mistake_in_the_address_stops_everything_only_once_a_webhook_works() {
     for accepted in [false, true] {
-        let found = Found { child_secret: Some(child_secret(accepted)), addresses: Some(vec![]), ..found() };
+        let found = Found {
+            child_secret: Some(child_secret(accepted)),
+            addresses: Some(Answer::NoSuchName),
+            ..found()
+        };
         // the children can be made: the name may be waiting for the Service's address
         let children = validate(&webhook(), &found, &settings(), now());
         assert_eq!(children.is_err(), accepted);
@@ -299,4 +306,21 @@ fn a_mistake_in_the_address_stops_everything_only_once_a_webhook_works() {
         let invalid = judge(&webhook(), &found).unwrap_err();
         assert_eq!(invalid.reason(), Reason::HostNotResolved);
     }
+}
+
+#[test]
+fn a_silent_dns_is_no_mistake_and_matters_only_to_a_host_that_telegram_has_not_accepted() {
+    let silent = |accepted: bool| Found {
+        child_secret: accepted.then(|| child_secret(true)),
+        addresses: Some(Answer::NoAnswer),
+        ..found()
+    };
+    let new = mistake(&webhook(), &silent(false));
+    assert_mistake(&new, Reason::DnsUnavailable, "spec.endpoint.host", "DNS");
+    assert_eq!(new.outlook, Outlook::Interrupted);
+    assert!(judge(&webhook(), &silent(true)).is_ok());
+    let moved = webhook_with(&[("host: hooks.example.com", "host: moved.example.com")]);
+    let tls = Some(tls_secret(&certificate("moved.example.com", -1..30)));
+    let moving = mistake(&moved, &Found { tls, ..silent(true) });
+    assert_eq!(moving.reason, Reason::DnsUnavailable);
 }

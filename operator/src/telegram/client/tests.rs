@@ -110,6 +110,11 @@ async fn answers_become_typed_errors() {
             ),
             ApiError::TooManyRequests(Duration::from_secs(7)),
         ),
+        // a proxy's
+        (answer!("401 Unauthorized", "<html>401</html>"), ApiError::Server(401)),
+        (answer!("404 Not Found", "404 page not found"), ApiError::Server(404)),
+        (answer!("404 Not Found", r#"{"message":"no Route matched"}"#), ApiError::Server(404)),
+        (answer!("404 Not Found", r#"{"ok":true}"#), ApiError::Malformed),
         (answer!("502 Bad Gateway", "<html>502 Bad Gateway nginx</html>"), ApiError::Server(502)),
         (answer!("400 Bad Request", ""), ApiError::BadRequest(String::new())),
         (answer!("200 OK", "<html>"), ApiError::Malformed),

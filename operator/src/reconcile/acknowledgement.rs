@@ -1,0 +1,251 @@
+//! Pure: do the sidecars have the secrets? Looks at the selected pods and says whether Telegram may be told.
+
+use telegram_webhook_crds::{ConditionType, PodsStatus};
+
+use super::{
+    dereference::{PodSeen, Sidecar},
+    status::{Reason, Report},
+};
+
+/// What a sidecar must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Names the version of the configuration.
+    pub digest: String,
+    /// Names the certificate chain that was validated; `None` if none was, and then Telegram isn't told anything anyway.
+    pub certificate: Option<String>,
+    /// The Secrets with the two.
+    pub secrets: [String; 2],
+}
+
+/// What the pods say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// At least one pod is ready, and every ready one has loaded the current secret, path and certificate.
+    Complete,
+    /// The same, but for the certificate: what Telegram has may stay, and it must not be sent here anew.
+    OtherCertificate,
+    /// Not yet, and why.
+    Missing(Reason),
+}
+
+/// Compares what the sidecars have with what they must have, and notes it.
+pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Acknowledgement {
+    let sidecars: Vec<(bool, &Sidecar)> =
+        pods.iter().filter_map(|pod| Some((pod.ready, pod.sidecar.as_ref()?))).collect();
+    let current = |sidecar: &Sidecar| sidecar.loaded.as_ref().is_some_and(|it| it.digest == expected.digest);
+    let certified = |sidecar: &Sidecar| {
+        let served = sidecar.loaded.as_ref().map(|loaded| &loaded.certificate_digest);
+        expected.certificate.is_none() || expected.certificate.as_ref() == served
+    };
+    let is_outdated = |sidecar: &Sidecar| !expected.secrets.iter().all(|name| sidecar.secrets.contains(name));
+    let counts = Counts {
+        selected: pods.len(),
+        bare: pods.len() - sidecars.len(),
+        outdated: sidecars.iter().filter(|(_, sidecar)| is_outdated(sidecar)).count(),
+        ready: sidecars.iter().filter(|(ready, _)| *ready).count(),
+        current: sidecars.iter().filter(|(ready, sidecar)| *ready && current(sidecar)).count(),
+    };
+    report.pods = Some(PodsStatus {
+        selected: count(pods.len()),
+        acknowledged: count(sidecars.iter().filter(|(_, sidecar)| current(sidecar)).count()),
+    });
+
+    let all_ready = sidecars_ready(&counts, report);
+    let delivered = secrets_delivered(&counts, report);
+    match (all_ready, delivered) {
+        // a pod without the sidecar gets no traffic and keeps nobody else from it
+        (_, Ok(())) if sidecars.iter().all(|(ready, sidecar)| !ready || certified(sidecar)) => {
+            Acknowledgement::Complete
+        }
+        (_, Ok(())) => Acknowledgement::OtherCertificate,
+        (Err(reason), _) | (Ok(()), Err(reason)) => Acknowledgement::Missing(reason),
+    }
+}
+
+/// Pods in numbers.
+struct Counts {
+    selected: usize,
+    /// Without the sidecar.
+    bare: usize,
+    /// With one that can't have what it must have, because its volumes were fixed when the pod was created.
+    outdated: usize,
+    /// Ready, with the sidecar.
+    ready: usize,
+    /// Those of them that have the current secret and path.
+    current: usize,
+}
+
+fn sidecars_ready(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
+    let (reason, message) = if counts.selected == 0 {
+        (
+            Reason::NoPodsSelected,
+            "spec.workload.selector: no pod of this namespace has these labels together with telegram-webhook.dev/inject=true; correct the selector, or label the pods' template",
+        )
+    } else if counts.bare > 0 {
+        (
+            Reason::SidecarMissing,
+            "spec.workload.selector: selects pods that were started without the sidecar and get no updates; restart them",
+        )
+    } else if counts.outdated > 0 {
+        (
+            Reason::SidecarOutdated,
+            "spec.workload.selector: selects pods whose sidecar was started before this resource, or with another Secret than spec.endpoint.tls.secretRef, and can't load what is declared now; restart them",
+        )
+    } else if counts.ready == 0 {
+        (
+            Reason::PodsNotReady,
+            "spec.workload.selector: none of the selected pods is ready; see the pods' own conditions",
+        )
+    } else {
+        report.fine(
+            ConditionType::SidecarsReady,
+            Reason::PodsReady,
+            "selected pods are ready with their sidecar",
+        );
+        return Ok(());
+    };
+    report.bad(ConditionType::SidecarsReady, reason, message);
+    Err(reason)
+}
+
+fn secrets_delivered(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
+    let &Counts { ready, current, .. } = counts;
+    if ready > 0 && current == ready {
+        report.fine(
+            ConditionType::SecretsDelivered,
+            Reason::SecretsLoaded,
+            "every ready sidecar has loaded the current secret and path",
+        );
+        return Ok(());
+    }
+    let (reason, message) = if ready == 0 {
+        (Reason::PodsNotReady, "no ready sidecar is there to load the current secret and path")
+    } else {
+        (
+            Reason::SecretsNotLoaded,
+            "a ready sidecar has not loaded the current secret and path yet, or the operator can't reach its port tg-admin",
+        )
+    };
+    report.bad(ConditionType::SecretsDelivered, reason, message);
+    Err(reason)
+}
+
+fn count(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use telegram_webhook_sidecar_config::LoadedWebhook;
+
+    use super::*;
+
+    fn expected() -> Expected {
+        Expected {
+            digest: "new".into(),
+            certificate: Some("certificate".into()),
+            secrets: ["child".into(), "tls".into()],
+        }
+    }
+
+    fn loaded(digest: &str, certificate: &str) -> LoadedWebhook {
+        LoadedWebhook {
+            webhook: "crm/support".into(),
+            digest: digest.into(),
+            slots: vec![1],
+            certificate_digest: certificate.into(),
+        }
+    }
+
+    fn pod(ready: bool, sidecar: bool, digest: Option<&str>) -> PodSeen {
+        let loaded = digest.map(|digest| loaded(digest, "certificate"));
+        let sidecar = sidecar.then(|| Sidecar { secrets: expected().secrets.into(), loaded });
+        PodSeen { ready, sidecar }
+    }
+
+    /// A ready pod whose sidecar reads these Secrets.
+    fn pod_reading(secrets: &[&str], loaded: Option<LoadedWebhook>) -> PodSeen {
+        let secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
+        PodSeen { ready: true, sidecar: Some(Sidecar { secrets, loaded }) }
+    }
+
+    fn reasons(pods: &[PodSeen]) -> (Acknowledgement, Vec<(ConditionType, Reason)>) {
+        let mut report = Report::default();
+        let acknowledgement = assess(pods, &expected(), &mut report);
+        (acknowledgement, report.findings.iter().map(|f| (f.type_, f.reason)).collect())
+    }
+
+    #[test]
+    fn a_selector_that_matches_nothing_is_named() {
+        let mut report = Report::default();
+        let acknowledgement = assess(&[], &expected(), &mut report);
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::NoPodsSelected));
+        let message = &report.findings[0].message;
+        assert!(message.starts_with("spec.workload.selector:"), "{message}");
+    }
+
+    #[test]
+    fn one_ready_sidecar_with_the_secrets_suffices() {
+        let (acknowledgement, reasons) = reasons(&[pod(true, true, Some("new")), pod(false, true, None)]);
+        assert_eq!(acknowledgement, Acknowledgement::Complete);
+        assert_eq!(
+            reasons,
+            [
+                (ConditionType::SidecarsReady, Reason::PodsReady),
+                (ConditionType::SecretsDelivered, Reason::SecretsLoaded)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_ready_sidecar_with_old_secrets_is_waited_for() {
+        let (acknowledgement, _) = reasons(&[pod(true, true, Some("new")), pod(true, true, Some("old"))]);
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::SecretsNotLoaded));
+    }
+
+    #[test]
+    fn a_pod_without_the_sidecar_is_named_but_does_not_hold_up_the_others() {
+        let (acknowledgement, reasons) = reasons(&[pod(true, true, Some("new")), pod(true, false, None)]);
+        assert_eq!(acknowledgement, Acknowledgement::Complete);
+        assert_eq!(reasons[0], (ConditionType::SidecarsReady, Reason::SidecarMissing));
+    }
+
+    #[test]
+    fn loaded_but_not_ready_is_not_enough() {
+        let (acknowledgement, _) = reasons(&[pod(false, true, Some("new"))]);
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::PodsNotReady));
+    }
+
+    #[test]
+    fn a_sidecar_from_before_the_resource_can_only_be_restarted() {
+        let (acknowledgement, reasons) =
+            reasons(&[pod(true, true, Some("new")), pod_reading(&["other", "tls"], None)]);
+        // the Service leads to it too, so Telegram must wait
+        assert_eq!(acknowledgement, Acknowledgement::Missing(Reason::SidecarOutdated));
+        assert_eq!(reasons[0], (ConditionType::SidecarsReady, Reason::SidecarOutdated));
+    }
+
+    #[test]
+    fn a_sidecar_with_another_certificates_secret_keeps_what_telegram_has_and_gets_nothing_new() {
+        let old = pod_reading(&["child", "old-tls"], Some(loaded("new", "old")));
+        let (acknowledgement, reasons) = reasons(&[pod(true, true, Some("new")), old]);
+        assert_eq!(acknowledgement, Acknowledgement::OtherCertificate);
+        assert_eq!(reasons[0], (ConditionType::SidecarsReady, Reason::SidecarOutdated));
+        assert_eq!(reasons[1], (ConditionType::SecretsDelivered, Reason::SecretsLoaded));
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_waited_for_and_makes_nothing_unready() {
+        let renewing = pod_reading(&["child", "tls"], Some(loaded("new", "old")));
+        let (acknowledgement, reasons) = reasons(&[renewing]);
+        assert_eq!(acknowledgement, Acknowledgement::OtherCertificate);
+        assert_eq!(
+            reasons,
+            [
+                (ConditionType::SidecarsReady, Reason::PodsReady),
+                (ConditionType::SecretsDelivered, Reason::SecretsLoaded)
+            ]
+        );
+    }
+}
