@@ -6,10 +6,9 @@
 //! keeper (CA Secret, caBundle, leaf on time) -> certs (make and judge, pure)
 //! ```
 
-mod api;
 mod certs;
 #[cfg(test)]
-mod fake_cluster;
+mod fixture;
 mod inject;
 mod keeper;
 mod review;
@@ -82,7 +81,8 @@ fn tls(certificate: Arc<ServingCertificate>) -> Arc<ServerConfig> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fake_cluster::Cluster, *};
+    use super::*;
+    use crate::fixtures::{self, cluster::FakeCluster};
 
     fn settings(address: SocketAddr) -> Settings {
         Settings {
@@ -96,14 +96,15 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_ready_once_its_certificate_is_trusted_and_ends_at_shutdown() {
-        let cluster = Arc::new(Cluster::default());
-        cluster.configure();
+        fixtures::install_crypto();
+        let cluster = FakeCluster::start().await;
+        fixture::configure(&cluster);
         let (ready, mut readiness) = watch::channel(false);
         let shutdown = CancellationToken::new();
         let settings = settings("127.0.0.1:0".parse().unwrap());
-        let running = tokio::spawn(run(cluster.client().await, settings, ready, shutdown.clone()));
+        let running = tokio::spawn(run(cluster.client(), settings, ready, shutdown.clone()));
         readiness.wait_for(|&ready| ready).await.unwrap();
-        assert!(cluster.bundle().contains("BEGIN CERTIFICATE"));
+        assert!(fixture::bundle(&cluster).contains("BEGIN CERTIFICATE"));
         shutdown.cancel();
         running.await.unwrap().unwrap();
     }
@@ -112,7 +113,8 @@ mod tests {
     async fn a_port_that_is_taken_is_an_error() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = settings(taken.local_addr().unwrap());
-        let client = Arc::new(Cluster::default()).client().await;
+        fixtures::install_crypto();
+        let client = FakeCluster::start().await.client();
         let result = run(client, settings, watch::channel(false).0, CancellationToken::new()).await;
         assert!(matches!(result, Err(Error::Listen { .. })));
     }

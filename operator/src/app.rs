@@ -103,6 +103,8 @@ async fn lead(
     let bots = Arc::new(HttpBotApi::new(Arc::clone(&metrics))?);
     let sidecars = reqwest::Client::builder()
         .no_proxy()
+        // sidecars close what is idle after a few seconds, which may be just when the next request is on its way
+        .pool_max_idle_per_host(0)
         .connect_timeout(SIDECAR_CONNECT_TIMEOUT)
         .timeout(SIDECAR_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())

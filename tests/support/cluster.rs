@@ -175,7 +175,7 @@ impl Cluster {
 fn pushed_name(name: &str, prefix: Option<&str>) -> Result<String> {
     let prefix = prefix.filter(|prefix| !prefix.is_empty()).with_context(|| {
         format!(
-            "the cluster of KUBECONFIG can't be given the image {name}: push it (each image has a Dockerfile) and set \
+            "the cluster of KUBECONFIG can't be given the image {name}: push it (.ci/Dockerfile has a target for it) and set \
              {IMAGE_PREFIX} to where, e.g. registry.example.com/team"
         )
     })?;

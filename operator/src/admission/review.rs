@@ -14,10 +14,8 @@ use kube::{
 };
 use telegram_webhook_crds::{INJECT_LABEL, TelegramWebhook};
 
-use super::{
-    api::ApiError,
-    inject::{Denial, Images, Injection, inject},
-};
+use super::inject::{Denial, Images, Injection, inject};
+use crate::kubernetes;
 
 /// How long looking up the resources may take. Less than the API server waits for the whole answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,9 +34,9 @@ pub trait LookUp: Send + Sync + 'static {
 }
 
 impl LookUp for Client {
-    type Error = ApiError;
+    type Error = kubernetes::Error;
 
-    async fn webhooks(&self, namespace: &str) -> Result<Vec<TelegramWebhook>, ApiError> {
+    async fn webhooks(&self, namespace: &str) -> Result<Vec<TelegramWebhook>, kubernetes::Error> {
         let api = Api::<TelegramWebhook>::namespaced(self.clone(), namespace);
         Ok(api.list(&ListParams::default()).await?.items)
     }
