@@ -24,7 +24,7 @@ pub const DEFAULT_API_SERVER: &str = "https://api.telegram.org";
     status = "TelegramWebhookStatus",
     derive = "PartialEq",
     doc = "One bot's webhook: where Telegram sends its updates, and which pods receive them.",
-    validation = ("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$')", "metadata.name: use at most 40 characters a-z, 0-9 and '-': children and volumes are named after it"),
+    validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')", "metadata.name: use at most 40 characters a-z, 0-9 and '-', a letter first: the Service and the Secret are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Bot", type_ = "string", json_path = ".status.registration.botUsername"),
@@ -100,9 +100,14 @@ pub struct WorkloadSpec {
 /// Selects pods by labels.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.matchLabels.all(key, !format.qualifiedName().validate(key).hasValue())", "spec.workload.selector.matchLabels: a key is no label's; use a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and '/' in front if need be"))]
 pub struct WorkloadSelector {
     /// Labels that a pod must have, all of them. Only equality, because the Service that leads to the pods knows no more.
-    #[schemars(extend("minProperties" = 1, "maxProperties" = 16))]
+    #[schemars(extend(
+        "minProperties" = 1,
+        "maxProperties" = 16,
+        "additionalProperties" = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"}
+    ))]
     pub match_labels: BTreeMap<String, String>,
 }
 
@@ -125,6 +130,7 @@ pub struct UpstreamSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self.port in [443, 80, 88, 8443]", "spec.endpoint.port: Telegram delivers to 443, 80, 88 and 8443 only; use one of them"))]
 #[x_kube(validation = ("!has(self.ipAddress) || (isIP(self.ipAddress) && ip(self.ipAddress).family() == 4)", "spec.endpoint.ipAddress: must be an IPv4 address: Telegram delivers over IPv4 only"))]
+#[x_kube(validation = ("!isIP(self.host)", "spec.endpoint.host: must be a DNS name, which the certificate is for; an address goes into spec.endpoint.ipAddress"))]
 pub struct EndpointSpec {
     /// DNS name that Telegram connects to. It must resolve to a public IPv4 address that leads to the Service
     /// `<name>-telegram-webhook`, and the certificate must be for it.

@@ -56,11 +56,16 @@ async fn refuse_mistakes(client: &Client) {
     );
     assert_eq!((spec.deletion_policy, spec.suspend), (DeletionPolicy::Retain, false));
     assert_eq!(created.status.unwrap_or_default().observed_generation, -1);
+    let mut labelled = example();
+    labelled["spec"]["workload"]["selector"]["matchLabels"] =
+        json!({"app.kubernetes.io/name": "crm", "track": "", "v": "1.2_a-B"});
+    create(client, &labelled).await.unwrap();
 
     for (pointer, value, message) in [
         ("/spec/endpoint/port", json!(444), "Telegram delivers to 443, 80, 88 and 8443 only"),
         ("/spec/endpoint/host", json!("Hooks.Example.com"), "spec.endpoint.host"),
         ("/spec/endpoint/host", json!("https://hooks.example.com"), "spec.endpoint.host"),
+        ("/spec/endpoint/host", json!("192.0.2.7"), "must be a DNS name"),
         ("/spec/endpoint/ipAddress", json!("2001:db8::1"), "Telegram delivers over IPv4 only"),
         ("/spec/endpoint/ipAddress", json!("1.2.3"), "must be an IPv4 address"),
         ("/spec/endpoint/maxConnections", json!(0), "spec.endpoint.maxConnections"),
@@ -70,9 +75,30 @@ async fn refuse_mistakes(client: &Client) {
         ("/spec/workload/upstream/port", json!(18443), "the sidecar's own ports"),
         ("/spec/workload/upstream/path", json!("webhooks"), "spec.workload.upstream.path"),
         ("/spec/workload/selector/matchLabels", json!({}), "spec.workload.selector.matchLabels"),
+        (
+            "/spec/workload/selector/matchLabels",
+            json!({"app": "a b"}),
+            "spec.workload.selector.matchLabels.app",
+        ),
+        (
+            "/spec/workload/selector/matchLabels",
+            json!({"app": "a".repeat(64)}),
+            "spec.workload.selector.matchLabels.app",
+        ),
+        (
+            "/spec/workload/selector/matchLabels",
+            json!({"a b": "c"}),
+            "spec.workload.selector.matchLabels: a key is no label's",
+        ),
+        (
+            "/spec/workload/selector/matchLabels",
+            json!({"example.com/": "c"}),
+            "spec.workload.selector.matchLabels: a key is no label's",
+        ),
         ("/spec/bot/apiServer", json!("api.telegram.org"), "spec.bot.apiServer"),
         ("/spec/bot/apiServer", json!("https://api.telegram.org/x"), "spec.bot.apiServer"),
         ("/spec/deletionPolicy", json!("Keep"), "spec.deletionPolicy"),
+        ("/metadata/name", json!("1bot"), "metadata.name: use at most 40 characters"),
         ("/metadata/name", json!("a.b"), "metadata.name: use at most 40 characters"),
         ("/metadata/name", json!("a".repeat(41)), "metadata.name: use at most 40 characters"),
     ] {

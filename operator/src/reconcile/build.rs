@@ -65,7 +65,7 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
         certificate: webhook.certificate.clone(),
         secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
     };
-    Prepared { secret: secret(webhook, own, config), service: service(webhook), expected, wanted }
+    Prepared { secret: secret(webhook, own, config), service: service(webhook, own), expected, wanted }
 }
 
 /// The complete set of parameters for the current slot.
@@ -109,23 +109,27 @@ fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, config: Vec<u8>) -> 
 }
 
 /// Its target is a port that only the sidecar has, so that nothing reaches a CRM without one.
-fn service(webhook: &ValidatedWebhook) -> Service {
+/// The port that Telegram uses at present stays beside a new one until Telegram has accepted that.
+fn service(webhook: &ValidatedWebhook, own: Option<&Stored>) -> Service {
     let mut selector = webhook.selector.clone();
     selector.insert(INJECT_LABEL.to_owned(), "true".to_owned());
+    let mut ports = vec![port("https", webhook.port)];
+    let accepted = own.and_then(|own| own.accepted.as_ref()).and_then(Accepted::port);
+    ports.extend(accepted.filter(|accepted| *accepted != webhook.port).map(|it| port("https-former", it)));
     Service {
         metadata: metadata(webhook),
-        spec: Some(ServiceSpec {
-            selector: Some(selector),
-            ports: Some(vec![ServicePort {
-                name: Some("https".to_owned()),
-                port: webhook.port.into(),
-                target_port: Some(IntOrString::String(WEBHOOK_PORT_NAME.to_owned())),
-                protocol: Some("TCP".to_owned()),
-                ..ServicePort::default()
-            }]),
-            ..ServiceSpec::default()
-        }),
+        spec: Some(ServiceSpec { selector: Some(selector), ports: Some(ports), ..ServiceSpec::default() }),
         ..Service::default()
+    }
+}
+
+fn port(name: &str, port: u16) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: port.into(),
+        target_port: Some(IntOrString::String(WEBHOOK_PORT_NAME.to_owned())),
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
     }
 }
 

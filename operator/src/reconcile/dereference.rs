@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,14 +16,10 @@ use telegram_webhook_crds::{
 };
 use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
-use super::{
-    Context,
-    validate::{self, normal_server},
-};
+use super::{Context, validate::normal_server};
 use crate::{
     dns::{Answer, Resolver},
     kubernetes::{self, within},
-    telegram::BotToken,
 };
 
 /// The sidecar answers from memory.
@@ -42,7 +39,7 @@ pub struct Found {
     pub child_secret: Option<Secret>,
     /// Our own Service.
     pub child_service: Option<Service>,
-    /// Older resources with the same API server whose bot is known.
+    /// Older resources with the same API server.
     pub elders: Vec<Elder>,
     /// Addresses of `spec.endpoint.host`; `None` if nobody has to know them yet.
     pub addresses: Option<Answer>,
@@ -51,12 +48,14 @@ pub struct Found {
 }
 
 /// An older resource with the same API server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Elder {
-    /// `namespace/name`.
-    pub webhook: String,
-    /// Its bot.
-    pub bot_id: i64,
+    /// The resource.
+    pub webhook: Arc<TelegramWebhook>,
+    /// The bot whose token the server has accepted from it.
+    pub bot_id: Option<i64>,
+    /// The Secret of its `spec.bot.tokenSecretRef`, if no token of it is known to have been accepted.
+    pub token: Option<Secret>,
 }
 
 /// A selected pod.
@@ -94,14 +93,8 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
         addresses(context, webhook, child_service.is_some()),
         pods(context, webhook, &namespace),
     );
-    let token = token?;
-    if let Ok(token) = validate::token(webhook, token.as_ref()) {
-        let bot = (normal_server(&spec.bot.api_server).to_owned(), token.bot_id());
-        let uid = webhook.uid().unwrap_or_default();
-        context.memory.update(&uid, |memory| memory.bot = Some(bot));
-    }
     Ok(Found {
-        token,
+        token: token?,
         tls: tls?,
         child_secret: child_secret?,
         child_service,
@@ -117,17 +110,11 @@ async fn elders(context: &Context, webhook: &TelegramWebhook) -> Result<Vec<Elde
     let mut elders = Vec::new();
     for other in context.store.state() {
         let is_older = seniority(&other) < seniority(webhook);
-        if is_older
-            && normal_server(&other.spec.bot.api_server) == server
-            && let Some(bot_id) = bot_id(context, &other, server).await?
-        {
-            elders.push(Elder {
-                webhook: format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()),
-                bot_id,
-            });
+        if is_older && normal_server(&other.spec.bot.api_server) == server {
+            elders.push(elder(context, other, server).await?);
         }
     }
-    elders.sort_by(|a, b| a.webhook.cmp(&b.webhook));
+    elders.sort_by_key(|elder| seniority(&elder.webhook));
     Ok(elders)
 }
 
@@ -135,32 +122,25 @@ fn seniority(webhook: &TelegramWebhook) -> (Option<Timestamp>, Option<String>) {
     (webhook.creation_timestamp().map(|time| time.0), webhook.uid())
 }
 
-/// Each resource's own pass remembers its bot; only one that hasn't had a pass yet costs a look at its Secret.
-async fn bot_id(
+/// Each resource's own pass remembers its bot, and the status says it after a restart; only one that has come to neither costs a
+/// look at its Secret.
+async fn elder(
     context: &Context,
-    other: &TelegramWebhook,
+    webhook: Arc<TelegramWebhook>,
     server: &str,
-) -> Result<Option<i64>, kubernetes::Error> {
-    let uid = other.uid().unwrap_or_default();
-    if let Some((known_server, bot_id)) = context.memory.of(&uid).bot
-        && known_server == server
-    {
-        return Ok(Some(bot_id));
-    }
-    let reference = &other.spec.bot.token_secret_ref;
-    let secrets = Api::<Secret>::namespaced(context.client.clone(), &other.namespace().unwrap_or_default());
-    let secret = within(secrets.get_opt(&reference.name)).await?;
-    let token = secret
-        .as_ref()
-        .and_then(|secret| secret.data.as_ref()?.get(&reference.key))
-        .and_then(|value| BotToken::parse(str::from_utf8(&value.0).ok()?.trim_end()).ok());
-    let registered = other.status.as_ref().and_then(|status| status.registration.as_ref());
-    let bot_id =
-        token.map(|token| token.bot_id()).or_else(|| registered.map(|registration| registration.bot_id));
-    if let Some(bot_id) = bot_id {
-        context.memory.update(&uid, |memory| memory.bot = Some((server.to_owned(), bot_id)));
-    }
-    Ok(bot_id)
+) -> Result<Elder, kubernetes::Error> {
+    let remembered = context.memory.of(&webhook.uid().unwrap_or_default()).accepted;
+    let accepted = remembered.filter(|accepted| accepted.server == server).map(|accepted| accepted.user.id);
+    let registration = webhook.status.as_ref().and_then(|status| status.registration.as_ref());
+    let bot_id = accepted.or_else(|| registration.map(|registration| registration.bot_id));
+    let token = if bot_id.is_none() {
+        let namespace = webhook.namespace().unwrap_or_default();
+        let secrets = Api::<Secret>::namespaced(context.client.clone(), &namespace);
+        within(secrets.get_opt(&webhook.spec.bot.token_secret_ref.name)).await?
+    } else {
+        None
+    };
+    Ok(Elder { webhook, bot_id, token })
 }
 
 /// With a fixed address the name doesn't matter. Nor does it before our Service is there: the name may be that of the Service,

@@ -19,14 +19,23 @@ pub struct Memory {
 /// Memory of one resource.
 #[derive(Debug, Clone, Default)]
 pub struct Remembered {
-    /// Server and bot id that its token was for.
-    pub bot: Option<(String, i64)>,
     /// The token that the server rejected, and when: not asked again with it for a while.
     pub rejected: Option<([u8; 32], Instant)>,
-    /// The token that the server accepted, and whose it is: not asked again for it.
-    pub accepted: Option<([u8; 32], BotUser)>,
+    /// The token that a server accepted: not asked again for it.
+    pub accepted: Option<AcceptedToken>,
     /// Passes that failed in a row.
     pub failures: u32,
+}
+
+/// A token that a server accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedToken {
+    /// Names the token.
+    pub fingerprint: [u8; 32],
+    /// The server.
+    pub server: String,
+    /// Whose it is.
+    pub user: BotUser,
 }
 
 impl Memory {

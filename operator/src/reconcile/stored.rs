@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
+use url::Url;
 
 use crate::telegram::{Bot, WebhookParameters};
 
@@ -106,6 +107,24 @@ impl Stored {
     /// Number of the newest slot.
     pub fn newest(&self) -> Option<i64> {
         self.config.slots.iter().map(|slot| slot.id).max()
+    }
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// The public port in the URL.
+    pub fn port(&self) -> Option<u16> {
+        self.url()?.port_or_known_default()
+    }
+
+    /// The host in the URL.
+    pub fn host(&self) -> Option<String> {
+        self.url()?.host_str().map(str::to_owned)
+    }
+
+    fn url(&self) -> Option<Url> {
+        Url::parse(&self.parameters.url).ok()
     }
 }
 

@@ -11,9 +11,12 @@ use telegram_webhook_crds::{
     BOT_TOKEN_LABEL, ConditionType, DEFAULT_API_SERVER, RegistrationStatus, TelegramWebhook, child_name,
 };
 use telegram_webhook_sidecar_config::Upstream;
-use url::Url;
 
-use super::{dereference::Found, status::Reason, stored::Stored};
+use super::{
+    dereference::{Elder, Found},
+    status::Reason,
+    stored::Stored,
+};
 use crate::{
     dns::Answer,
     telegram::{Bot, BotToken},
@@ -179,7 +182,7 @@ pub fn validate(
     let server = mistakes.take(api_server(&spec.bot.api_server, settings));
     let token = mistakes.take(token(webhook, found.token.as_ref()));
     if let Some(token) = &token {
-        mistakes.take(sole_owner(found, token.bot_id()));
+        mistakes.take(sole_owner(webhook, found, token));
     }
     let port = mistakes.take(endpoint::port(public.port));
     let ip_address = mistakes.take(endpoint::fixed_address(public.ip_address.as_deref(), local));
@@ -235,8 +238,7 @@ pub fn validate(
 
 /// The host that Telegram accepted last.
 fn accepted_host(stored: Option<&Option<Stored>>) -> Option<String> {
-    let accepted = stored?.as_ref()?.accepted.as_ref()?;
-    Url::parse(&accepted.parameters.url).ok()?.host_str().map(str::to_owned)
+    stored?.as_ref()?.accepted.as_ref()?.host()
 }
 
 /// Collects, so that the user sees all mistakes at once.
@@ -306,18 +308,30 @@ pub fn token(webhook: &TelegramWebhook, secret: Option<&Secret>) -> Result<BotTo
     BotToken::parse(text).map_err(|_| malformed())
 }
 
-fn sole_owner(found: &Found, bot_id: i64) -> Result<(), Mistake> {
-    match found.elders.iter().find(|elder| elder.bot_id == bot_id) {
-        None => Ok(()),
-        Some(elder) => Err(Mistake::lasting(
-            Reason::DuplicateBot,
-            format!(
-                "spec.bot: bot {bot_id} already belongs to TelegramWebhook {}, which is older, and a bot has one webhook; delete one of the two, or use another bot's token",
-                elder.webhook
-            ),
-        )
-        .about(ConditionType::WebhookRegistered)),
-    }
+/// A bot's id is no secret, so an older resource has the bot only if it has shown the token: the server accepted it from there,
+/// or it is the very same.
+fn sole_owner(webhook: &TelegramWebhook, found: &Found, own: &BotToken) -> Result<(), Mistake> {
+    let has_bot = |elder: &&Elder| match elder.bot_id {
+        Some(bot_id) => bot_id == own.bot_id(),
+        None => token(&elder.webhook, elder.token.as_ref()).is_ok_and(|token| token.expose() == own.expose()),
+    };
+    let Some(Elder { webhook: elder, .. }) = found.elders.iter().find(has_bot) else {
+        return Ok(());
+    };
+    // who may read this resource need not know what there is elsewhere
+    let place = if elder.namespace() == webhook.namespace() {
+        format!("TelegramWebhook {}", elder.name_any())
+    } else {
+        "a TelegramWebhook of another namespace".to_owned()
+    };
+    Err(Mistake::lasting(
+        Reason::DuplicateBot,
+        format!(
+            "spec.bot: bot {} already belongs to {place}, which is older, and a bot has one webhook; delete one of the two, or use another bot's token",
+            own.bot_id(),
+        ),
+    )
+    .about(ConditionType::WebhookRegistered))
 }
 
 fn owner(webhook: &TelegramWebhook) -> Result<OwnerReference, Mistake> {

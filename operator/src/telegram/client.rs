@@ -32,8 +32,13 @@ type Pace = Arc<Mutex<Option<Instant>>>;
 pub struct HttpBotApi {
     http: reqwest::Client,
     metrics: Arc<Metrics>,
-    paces: std::sync::Mutex<HashMap<(String, i64), Pace>>,
+    paces: std::sync::Mutex<HashMap<BotKey, Pace>>,
+    /// Until when Telegram asks to be left alone with a bot.
+    floods: std::sync::Mutex<HashMap<BotKey, Instant>>,
 }
+
+/// Server and bot.
+type BotKey = (String, i64);
 
 /// Every answer's envelope.
 #[derive(Deserialize)]
@@ -85,7 +90,7 @@ impl HttpBotApi {
             // the URL holds the token: it goes to the server that was named and to no other
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, metrics, paces: std::sync::Mutex::default() })
+        Ok(Self { http, metrics, paces: std::sync::Mutex::default(), floods: std::sync::Mutex::default() })
     }
 
     async fn call<T: DeserializeOwned>(
@@ -95,7 +100,11 @@ impl HttpBotApi {
         parameters: &impl Serialize,
         secrets: &[&str],
     ) -> Result<T, ApiError> {
+        self.check_flood(bot)?;
         let result = self.send(bot, method, parameters, secrets).await;
+        if let Err(ApiError::TooManyRequests(wait)) = &result {
+            lock(&self.floods).insert(key(bot), Instant::now() + *wait);
+        }
         let outcome = result.as_ref().map_or_else(ApiError::outcome, |_| "ok");
         self.metrics.bot_api_call(method.name(), outcome);
         result
@@ -128,15 +137,25 @@ impl HttpBotApi {
         }
     }
 
+    /// A call during the time that Telegram asked for makes that time longer, so it isn't made.
+    fn check_flood(&self, bot: &Bot) -> Result<(), ApiError> {
+        let now = Instant::now();
+        let mut floods = lock(&self.floods);
+        floods.retain(|_, until| *until > now);
+        match floods.get(&key(bot)) {
+            Some(until) => Err(ApiError::TooManyRequests(until.duration_since(now))),
+            None => Ok(()),
+        }
+    }
+
     fn pace(&self, bot: &Bot) -> Pace {
-        let key = (bot.server.clone(), bot.token.bot_id());
-        let mut paces = self.paces.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut paces = lock(&self.paces);
         // who has waited its second leaves nothing to remember
         paces.retain(|_, pace| match pace.try_lock() {
             Ok(next) => next.is_some_and(|at| at > Instant::now()),
             Err(_) => true,
         });
-        Arc::clone(paces.entry(key).or_default())
+        Arc::clone(paces.entry(key(bot)).or_default())
     }
 }
 
@@ -194,6 +213,14 @@ impl Method {
             Self::DeleteWebhook => "deleteWebhook",
         }
     }
+}
+
+fn key(bot: &Bot) -> BotKey {
+    (bot.server.clone(), bot.token.bot_id())
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn transport(error: &reqwest::Error) -> ApiError {

@@ -11,6 +11,7 @@ use super::{Error, Outcome, Telegram, whole_second};
 use crate::{
     reconcile::{
         apply::Ledger,
+        memory::AcceptedToken,
         status::Reason,
         stored::{Accepted, Refused},
     },
@@ -60,18 +61,17 @@ impl Telegram<'_> {
         {
             return Err(Error::TokenRejected);
         }
-        if let Some((accepted, user)) = remembered.accepted
-            && accepted == fingerprint
+        if let Some(accepted) = remembered.accepted
+            && accepted.fingerprint == fingerprint
         {
-            return Ok(user);
+            return Ok(accepted.user);
         }
         let user = self.api.get_me(bot).await.map_err(|error| self.failed(bot, error))?;
         if user.id != bot.token.bot_id() {
             return Err(Error::OtherBot(user.id));
         }
-        self.memory.update(self.uid, |memory| {
-            memory.accepted = Some((fingerprint, user.clone()));
-        });
+        let accepted = AcceptedToken { fingerprint, server: bot.server.clone(), user: user.clone() };
+        self.memory.update(self.uid, |memory| memory.accepted = Some(accepted));
         Ok(user)
     }
 

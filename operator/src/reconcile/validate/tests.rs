@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use k8s_openapi::ByteString;
 
 use super::{
@@ -227,18 +229,39 @@ fn a_wildcard_certificate_covers_the_host() {
     assert!(judge(&webhook(), &Found { tls, ..found() }).is_ok());
 }
 
+fn elder(namespace: &str, bot_id: Option<i64>, token: Option<Secret>) -> Found {
+    let change = format!("namespace: {namespace}\n");
+    let webhook =
+        webhook_with(&[("name: support\n", "name: first\n"), ("namespace: crm\n", change.as_str())]);
+    Found { elders: vec![Elder { webhook: Arc::new(webhook), bot_id, token }], ..found() }
+}
+
 #[test]
 fn of_two_resources_for_one_bot_the_younger_is_told_of_the_older() {
-    let elder = |bot_id| Elder { webhook: "sales/first".into(), bot_id };
-    let duplicate = Found { elders: vec![elder(123_456)], ..found() };
-    let mistake = mistake(&webhook(), &duplicate);
-    assert_mistake(&mistake, Reason::DuplicateBot, "spec.bot", "sales/first");
+    let mistake = mistake(&webhook(), &elder("crm", Some(123_456), None));
+    assert_mistake(&mistake, Reason::DuplicateBot, "spec.bot", "TelegramWebhook first");
     assert_eq!(
         (mistake.concern, mistake.outlook),
         (Some(ConditionType::WebhookRegistered), Outlook::Lasting)
     );
-    let another = Found { elders: vec![elder(7)], ..found() };
-    assert!(judge(&webhook(), &another).is_ok());
+    assert!(judge(&webhook(), &elder("crm", Some(7), None)).is_ok());
+}
+
+#[test]
+fn a_resource_of_another_namespace_is_not_named() {
+    let mistake = mistake(&webhook(), &elder("sales", Some(123_456), None));
+    assert_mistake(&mistake, Reason::DuplicateBot, "spec.bot", "another namespace");
+    assert!(!mistake.message.contains("sales") && !mistake.message.contains("first"), "{mistake:?}");
+}
+
+#[test]
+fn an_older_resource_has_a_bot_only_if_it_has_the_token() {
+    let with = |token| judge(&webhook(), &elder("sales", None, token));
+    assert!(with(Some(token_secret(TOKEN))).is_err());
+    // anybody can know a bot's id
+    assert!(with(Some(token_secret(&TOKEN.replace("ABC", "XYZ")))).is_ok());
+    assert!(with(Some(secret("support-bot", &[("token", TOKEN.as_bytes())]))).is_ok(), "without the label");
+    assert!(with(None).is_ok());
 }
 
 #[test]

@@ -152,3 +152,29 @@ async fn set_webhook_is_called_at_most_once_a_second_per_bot() {
     api.set_webhook(&bot, &parameters()).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn after_a_429_nothing_is_asked_for_this_bot_until_the_time_is_over() {
+    let flood = answer!(
+        "429 Too Many Requests",
+        r#"{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":1}}"#
+    );
+    let ok = answer!("200 OK", r#"{"ok":true,"result":{"id":123456}}"#);
+    let (bot, mut asked) = server(vec![flood, ok]).await;
+    let (api, _) = client();
+    let second = Duration::from_secs(1);
+    assert_eq!(api.get_webhook_info(&bot).await, Err(ApiError::TooManyRequests(second)));
+    asked.recv().await.unwrap();
+    let refusals = [
+        api.get_me(&bot).await.unwrap_err(),
+        api.set_webhook(&bot, &parameters()).await.unwrap_err(),
+        api.delete_webhook(&bot).await.unwrap_err(),
+    ];
+    assert!(refusals.iter().all(|error| matches!(error, ApiError::TooManyRequests(rest) if *rest <= second)));
+    assert!(asked.try_recv().is_err(), "the server was asked");
+    let ApiError::TooManyRequests(rest) = refusals[2] else { unreachable!() };
+    tokio::time::pause();
+    tokio::time::advance(rest).await;
+    tokio::time::resume();
+    api.get_me(&bot).await.unwrap();
+}
