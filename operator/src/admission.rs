@@ -13,6 +13,7 @@ mod inject;
 mod keeper;
 mod review;
 mod server;
+mod size;
 
 use std::{io, net::SocketAddr, sync::Arc};
 

@@ -6,20 +6,24 @@
 
 mod denial;
 mod images;
+mod pod;
 mod sidecar;
 
 use std::collections::BTreeMap;
 
 use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, jsonptr::PointerBuf};
-use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::core::DynamicObject;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use telegram_webhook_crds::{
     ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT, WEBHOOK_PORT_NAME,
 };
 
-use self::sidecar::{CONFIG_VOLUME, INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos};
 pub use self::{denial::Denial, images::Images};
+use self::{
+    pod::{Container, PodSpec},
+    sidecar::{CONFIG_VOLUME, INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos},
+};
 
 /// The container that kubectl takes when none is named; without it that would be the sidecar.
 const DEFAULT_CONTAINER_ANNOTATION: &str = "kubectl.kubernetes.io/default-container";
@@ -44,7 +48,7 @@ pub fn inject(
     webhooks: &[TelegramWebhook],
     images: &Images,
 ) -> Result<Injection, Denial> {
-    let spec: PodSpec = serde_json::from_value(pod.data["spec"].clone()).map_err(Denial::Unreadable)?;
+    let spec = PodSpec::deserialize(&pod.data["spec"]).map_err(Denial::Unreadable)?;
     let labels = pod.metadata.labels.clone().unwrap_or_default();
     let matching = matching(webhooks, &labels);
     if matching.is_empty() {
@@ -253,12 +257,14 @@ fn other_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
 /// The class of the pod without the sidecar: guaranteed if every container's requests equal its limits.
 fn qos(spec: &PodSpec) -> Qos {
     let guaranteed = |container: &Container| {
-        let resources = container.resources.clone().unwrap_or_default();
-        let limits = resources.limits.unwrap_or_default();
-        // without a request the limit is taken for one
-        let requests = resources.requests.unwrap_or_default();
+        let resources = container.resources.as_ref();
+        let limits = resources.and_then(|resources| resources.limits.as_ref());
+        let requests = resources.and_then(|resources| resources.requests.as_ref());
         ["cpu", "memory"].iter().all(|&name| {
-            limits.get(name).is_some_and(|limit| requests.get(name).is_none_or(|request| request == limit))
+            let limit = limits.and_then(|limits| limits.get(name));
+            // without a request the limit is taken for one
+            let request = requests.and_then(|requests| requests.get(name)).or(limit);
+            limit.is_some() && request == limit
         })
     };
     if other_containers(spec).all(guaranteed) { Qos::Guaranteed } else { Qos::Other }

@@ -10,7 +10,10 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::review::{LookUp, Reviewer};
+use super::{
+    review::{LookUp, Reviewer},
+    size,
+};
 use crate::server::{Handler, Server};
 
 /// Path of the mutating webhook.
@@ -19,6 +22,9 @@ const INJECT_PATH: &str = "/inject";
 const MAX_BODY_BYTES: u32 = 3 << 20;
 /// All reviews that are read or worked on at a time. Anybody in the cluster may send some, and the operator has little memory.
 const MAX_BODY_BYTES_TOGETHER: usize = 8 << 20;
+/// Values in a review, which are what it takes memory for: several times what a pod with a thousand variables has.
+const MAX_VALUES: usize = 30_000;
+const MAX_VALUES_TOGETHER: usize = 60_000;
 /// Connections at a time; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 128;
 /// API servers give theirs up after 90 s: we must not be first, or a request that is just on its way is lost.
@@ -38,7 +44,11 @@ pub async fn serve<L: LookUp>(
     let server = Server {
         listener,
         tls: Some(tls),
-        handler: Admission { reviewer, free: Semaphore::new(MAX_BODY_BYTES_TOGETHER) },
+        handler: Admission {
+            reviewer,
+            bytes: Semaphore::new(MAX_BODY_BYTES_TOGETHER),
+            values: Semaphore::new(MAX_VALUES_TOGETHER),
+        },
         max_connections: MAX_CONNECTIONS,
         idle_timeout: IDLE_TIMEOUT,
     };
@@ -47,8 +57,9 @@ pub async fn serve<L: LookUp>(
 
 struct Admission<L> {
     reviewer: Reviewer<L>,
-    /// Bytes that further reviews may have.
-    free: Semaphore,
+    /// Bytes and values that further reviews may have.
+    bytes: Semaphore,
+    values: Semaphore,
 }
 
 impl<L: LookUp> Handler for Admission<L> {
@@ -77,7 +88,7 @@ impl<L: LookUp> Admission<L> {
         let size = u32::try_from(size).ok().filter(|&size| size <= MAX_BODY_BYTES).ok_or_else(too_large)?;
         let internal = |error: &dyn ToString| text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
         // given back with the answer
-        let _reserved = self.free.acquire_many(size).await.map_err(|error| internal(&error))?;
+        let _bytes = self.bytes.acquire_many(size).await.map_err(|error| internal(&error))?;
 
         let read = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES as usize).collect()).await;
         let body = match read {
@@ -86,6 +97,12 @@ impl<L: LookUp> Admission<L> {
             Ok(Err(_)) => return Err(text(StatusCode::BAD_REQUEST, "the body can't be read")),
             Err(_) => return Err(text(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
         };
+        let values = size::values(&body);
+        let values = u32::try_from(values).ok().filter(|_| values <= MAX_VALUES);
+        let values =
+            values.ok_or_else(|| text(StatusCode::PAYLOAD_TOO_LARGE, "the review has too many parts"))?;
+        let _values = self.values.acquire_many(values).await.map_err(|error| internal(&error))?;
+
         let review = self.reviewer.review(&body).await;
         let review = review.map_err(|error| text(StatusCode::BAD_REQUEST, error.to_string()))?;
         let json = serde_json::to_vec(&review).map_err(|error| internal(&error))?;

@@ -146,6 +146,8 @@ async fn what_is_no_review_is_refused() {
     assert_eq!(send(&mut connection, "POST", "/", review()).await.0, 404);
     assert_eq!(send(&mut connection, "GET", "/inject", "").await.0, 405);
     assert_eq!(send(&mut connection, "POST", "/inject", "{}").await.0, 400);
+    let many = format!("[{}]", "[],".repeat(MAX_VALUES));
+    assert_eq!(send(&mut connection, "POST", "/inject", many).await.0, 413);
     let large = vec![b' '; MAX_BODY_BYTES as usize + 1];
     assert_eq!(send(&mut connection, "POST", "/inject", large).await.0, 413);
 }
