@@ -11,6 +11,7 @@ pub mod dns;
 pub mod events;
 #[cfg(test)]
 mod fixtures;
+pub mod http;
 pub mod kubernetes;
 pub mod leader;
 pub mod metrics;

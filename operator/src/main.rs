@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let crypto = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let args = Args::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = log_filter(&std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default());
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
     let result = crypto
         .map_err(|_| anyhow::anyhow!("another crypto provider is installed already"))
@@ -25,6 +25,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is logged, if `wish` is what the environment says. kube's client warns with the whole answer of the API server if it
+/// can't be decoded, which may be a Secret: only somebody who names it gets that.
+fn log_filter(wish: &str) -> EnvFilter {
+    let wish = if wish.trim().is_empty() { "info" } else { wish };
+    EnvFilter::try_new(format!("kube_client=error,{wish}"))
+        .unwrap_or_else(|_| EnvFilter::new("kube_client=error,info"))
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
@@ -46,4 +54,31 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
     });
     Ok(Box::pin(app::run(args, shutdown)).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// Whether kube's client, and whether we, may warn.
+    fn warn(wish: &str) -> (bool, bool) {
+        let subscriber = tracing_subscriber::registry().with(log_filter(wish));
+        tracing::subscriber::with_default(subscriber, || {
+            (
+                tracing::enabled!(target: "kube_client::client", tracing::Level::WARN),
+                tracing::enabled!(target: "telegram_webhook_operator", tracing::Level::WARN),
+            )
+        })
+    }
+
+    #[test]
+    fn what_kubes_client_could_not_decode_is_logged_only_for_who_names_it() {
+        assert_eq!(warn(""), (false, true));
+        assert_eq!(warn("info"), (false, true));
+        assert_eq!(warn("debug"), (false, true));
+        assert_eq!(warn("not a filter=="), (false, true));
+        assert_eq!(warn("info,kube_client=warn"), (true, true));
+    }
 }

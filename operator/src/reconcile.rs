@@ -189,7 +189,7 @@ async fn converge(
     };
     let uid = webhook.uid().unwrap_or_default();
     let mut report = Report::default();
-    let result = steps(&webhook, context, &mut report).await;
+    let result = Box::pin(steps(&webhook, context, &mut report)).await;
 
     let old = webhook.status.clone().unwrap_or_default();
     let ending = summary::ending(&result, &mut report);

@@ -4,13 +4,18 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Secret, Service},
+};
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, Resource, ResourceExt as _,
     api::{Patch, PatchParams, PostParams},
 };
+use serde::Serialize;
 use serde_json::Value;
 use telegram_webhook_crds::{FIELD_MANAGER, STATUS_FIELD_MANAGER, TelegramWebhook, TelegramWebhookStatus};
+use telegram_webhook_sidecar_config::CONFIG_FILE;
 
 use super::{
     acknowledgement::Acknowledgement,
@@ -20,13 +25,25 @@ use super::{
 };
 use crate::kubernetes::{Error, within};
 
+/// The keys of the child Secret that we write.
+const OWN_KEYS: [&str; 3] = [CONFIG_FILE, ACCEPTED_FILE, REFUSED_FILE];
+
 /// The cluster has the children.
 #[derive(Debug)]
 pub struct Applied {
-    /// The Secret as the cluster has it.
-    pub secret: Secret,
+    /// The Secret.
+    pub secret: AppliedSecret,
     /// What Telegram shall accept.
     pub wanted: Accepted,
+}
+
+/// The Secret, twice: what others put into it must not be claimed by a later write.
+#[derive(Debug)]
+pub struct AppliedSecret {
+    /// As the cluster has it.
+    live: Secret,
+    /// As it was built.
+    own: Secret,
 }
 
 /// Where it is written down that Telegram accepted a webhook.
@@ -42,7 +59,7 @@ pub struct SecretLedger<'a> {
     /// For the write.
     pub client: Client,
     /// The Secret as it was applied.
-    pub secret: &'a Secret,
+    pub secret: &'a AppliedSecret,
 }
 
 /// Writes the children that differ.
@@ -58,9 +75,9 @@ pub async fn apply(
         keep_selector(&mut service, found.child_service.as_ref());
     }
     // the Secret first: the pods that the Service leads to need it
-    let secret = apply_secret(client, secret, found.child_secret.as_ref()).await?;
+    let live = apply_secret(client, secret.clone(), found.child_secret.as_ref()).await?;
     apply_service(client, &service, found.child_service.as_ref()).await?;
-    Ok(Applied { secret, wanted })
+    Ok(Applied { secret: AppliedSecret { live, own: secret }, wanted })
 }
 
 /// A slot must never be replaced unseen: the first write fails if somebody else was faster, each later one if the Secret
@@ -71,7 +88,9 @@ async fn apply_secret(client: &Client, mut wanted: Secret, live: Option<&Secret>
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         return within(secrets.create(&params, &wanted)).await;
     };
-    if live.data == wanted.data && contains(&json(live), &json(&wanted)) {
+    // what isn't wanted any more has to go; keys of others aren't ours to remove
+    let gone = |key: &&str| key_of(live, key).is_some() && key_of(&wanted, key).is_none();
+    if !OWN_KEYS.iter().any(gone) && has_all_of(live, &wanted) {
         return Ok(live.clone());
     }
     wanted.metadata.resource_version.clone_from(&live.metadata.resource_version);
@@ -90,7 +109,7 @@ fn keep_selector(wanted: &mut Service, live: Option<&Service>) {
 }
 
 async fn apply_service(client: &Client, wanted: &Service, live: Option<&Service>) -> Result<(), Error> {
-    if live.is_some_and(|live| selector(live) == selector(wanted) && contains(&json(live), &json(wanted))) {
+    if live.is_some_and(|live| selector(live) == selector(wanted) && has_all_of(live, wanted)) {
         return Ok(());
     }
     let services = Api::<Service>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
@@ -104,7 +123,6 @@ pub async fn patch_status(
     webhook: &TelegramWebhook,
     status: &TelegramWebhookStatus,
 ) -> Result<(), Error> {
-    use kube::Resource as _;
     let api = Api::<TelegramWebhook>::namespaced(client.clone(), &webhook.namespace().unwrap_or_default());
     let patch = serde_json::json!({
         "apiVersion": TelegramWebhook::api_version(&()),
@@ -117,34 +135,24 @@ pub async fn patch_status(
 
 // === impl SecretLedger ===
 
-impl SecretLedger<'_> {
-    /// The Secret without what the API server added: an apply must not claim that.
-    fn own_fields(&self) -> Secret {
-        let mut secret = self.secret.clone();
-        secret.metadata.managed_fields = None;
-        secret.metadata.creation_timestamp = None;
-        secret.metadata.uid = None;
-        secret.metadata.generation = None;
-        secret
-    }
-}
-
 impl Ledger for SecretLedger<'_> {
     fn record<'a>(&'a self, accepted: &'a Accepted) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let mut secret = self.own_fields();
+            let AppliedSecret { live, own } = self.secret;
+            let mut secret = own.clone();
             put(&mut secret, ACCEPTED_FILE, accepted);
             secret.data.get_or_insert_default().remove(REFUSED_FILE);
-            apply_secret(&self.client, secret, Some(self.secret)).await?;
+            apply_secret(&self.client, secret, Some(live)).await?;
             Ok(())
         })
     }
 
     fn refuse<'a>(&'a self, refused: &'a Refused) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let mut secret = self.own_fields();
+            let AppliedSecret { live, own } = self.secret;
+            let mut secret = own.clone();
             put(&mut secret, REFUSED_FILE, refused);
-            apply_secret(&self.client, secret, Some(self.secret)).await?;
+            apply_secret(&self.client, secret, Some(live)).await?;
             Ok(())
         })
     }
@@ -155,9 +163,21 @@ fn force(manager: &str) -> PatchParams {
     PatchParams::apply(manager).force()
 }
 
-fn json<T: serde::Serialize>(object: &T) -> Value {
+fn json<T: Serialize>(object: &T) -> Value {
     // Kubernetes objects are made for JSON; what can't be serialised equals nothing and is applied
     serde_json::to_value(object).unwrap_or_default()
+}
+
+fn key_of<'a>(secret: &'a Secret, key: &str) -> Option<&'a ByteString> {
+    secret.data.as_ref()?.get(key)
+}
+
+/// Whether a child is as it has to be. Others may add to it; owners are a set, whose other members aren't ours.
+fn has_all_of<K: Resource + Serialize + Clone>(live: &K, wanted: &K) -> bool {
+    let owned = wanted.owner_references().iter().all(|owner| live.owner_references().contains(owner));
+    let mut wanted = wanted.clone();
+    wanted.meta_mut().owner_references = None;
+    owned && contains(&json(live), &json(&wanted))
 }
 
 /// Whether `live` has everything of `wanted`; the API server may have added to it.

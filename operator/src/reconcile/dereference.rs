@@ -19,6 +19,7 @@ use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 use super::{Context, validate::normal_server};
 use crate::{
     dns::{Answer, Resolver},
+    http::read_at_most,
     kubernetes::{self, within},
 };
 
@@ -235,13 +236,10 @@ fn mounted(pod: &Pod) -> Option<BTreeSet<String>> {
 async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<LoadedWebhook> {
     let url = format!("http://{}/config", SocketAddr::new(ip, ADMIN_PORT));
     let ask = async {
-        let response = context.sidecars.get(url).send().await?.error_for_status()?;
-        response.bytes().await
+        let response = context.sidecars.get(url).send().await.ok()?.error_for_status().ok()?;
+        read_at_most(response, MAX_LOADED_CONFIG).await.ok()
     };
-    let body = tokio::time::timeout(SIDECAR_TIMEOUT, ask).await.ok()?.ok()?;
-    if body.len() > MAX_LOADED_CONFIG {
-        return None;
-    }
+    let body = tokio::time::timeout(SIDECAR_TIMEOUT, ask).await.ok()??;
     let config: LoadedConfig = serde_json::from_slice(&body).ok()?;
     config.webhooks.into_iter().find(|loaded| loaded.webhook == webhook)
 }

@@ -219,6 +219,36 @@ async fn a_child_that_somebody_changed_is_mended() {
 }
 
 #[tokio::test]
+async fn what_others_add_to_a_child_is_neither_fought_nor_claimed() {
+    let world = World::new().await;
+    world.add_pod();
+    world.pass().await.unwrap();
+    world.pass().await.unwrap();
+    let second_owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "00000000-0000-0000-0000-000000000009"});
+    for child in [CHILD_SECRET, CHILD_SERVICE] {
+        let mut object = world.cluster.get(child).unwrap();
+        object["metadata"]["ownerReferences"].as_array_mut().unwrap().push(second_owner.clone());
+        object["metadata"]["annotations"] = json!({"foreign": "annotation"});
+        if child == CHILD_SECRET {
+            object["data"]["foreign"] = json!("a2V5");
+        }
+        world.cluster.put(child, &object);
+    }
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let applied = world.cluster.last_apply(CHILD_SECRET);
+    assert!(applied["data"]["registered.json"].is_string());
+    assert_eq!(
+        (&applied["data"]["foreign"], &applied["metadata"]["annotations"]),
+        (&Value::Null, &Value::Null)
+    );
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert!(world.cluster.writes().is_empty());
+}
+
+#[tokio::test]
 async fn a_new_selector_leads_telegram_nowhere_until_its_pods_have_the_secrets() {
     let world = World::new().await;
     world.register().await;
@@ -441,6 +471,24 @@ async fn what_telegram_refused_is_not_tried_again_after_a_restart() {
     world.cluster.put(WEBHOOK, &webhook);
     world.pass().await.unwrap();
     assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+}
+
+#[tokio::test]
+async fn a_refusal_is_forgotten_once_telegram_accepts_something() {
+    let world = World::new().await;
+    world.register().await;
+    let good = world.webhook();
+    let refusal = Answer::Erases(ApiError::BadRequest("bad webhook".into()));
+    world.telegram.state().answers.push_back(refusal);
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.max_connections = 7;
+    world.cluster.put(WEBHOOK, &webhook);
+    assert!(world.pass().await.is_err());
+    assert!(world.stored().refused.is_some());
+    world.cluster.put(WEBHOOK, &good);
+    world.telegram.state().info = crate::telegram::WebhookInfo::default();
+    world.pass().await.unwrap();
+    assert_eq!(world.stored().refused, None);
 }
 
 #[tokio::test]

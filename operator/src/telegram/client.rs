@@ -11,14 +11,19 @@ use tokio::{
 };
 
 use super::{ApiError, Bot, BotApi, BotUser, WebhookInfo, WebhookParameters};
-use crate::metrics::Metrics;
+use crate::{
+    http::{self, read_at_most},
+    metrics::Metrics,
+};
 
 /// setWebhook may take as long as Telegram's look-up of the host.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Telegram allows one setWebhook per second and bot; the margin is for the two clocks.
 const SET_INTERVAL: Duration = Duration::from_millis(1_100);
-/// Answers are small; more is not a Bot API server.
+/// Answers are small; more is not a Bot API server's.
+const MAX_ANSWER: usize = 1 << 20;
+/// What of its words goes into a status.
 const MAX_DESCRIPTION: usize = 200;
 /// When a 429 doesn't say how long.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -120,7 +125,12 @@ impl HttpBotApi {
         let url = format!("{}/bot{}/{}", bot.server, bot.token.expose(), method.name());
         let response = self.http.post(url).json(parameters).send().await.map_err(|e| transport(&e))?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|e| transport(&e))?;
+        let body = match read_at_most(response, MAX_ANSWER).await {
+            Ok(body) => body,
+            Err(http::Error::Broken(error)) => return Err(transport(&error)),
+            Err(http::Error::TooLong) if status == 200 => return Err(ApiError::Malformed),
+            Err(http::Error::TooLong) => return Err(ApiError::Server(status)),
+        };
         match serde_json::from_slice::<Answer<T>>(&body) {
             Ok(Answer { ok: true, result: Some(result), .. }) => Ok(result),
             Ok(Answer { ok: true, .. }) => Err(ApiError::Malformed),

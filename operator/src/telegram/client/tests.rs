@@ -178,3 +178,24 @@ async fn after_a_429_nothing_is_asked_for_this_bot_until_the_time_is_over() {
     tokio::time::resume();
     api.get_me(&bot).await.unwrap();
 }
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_its_end() {
+    fixtures::install_crypto();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let bot = Bot { server, token: BotToken::parse(fixtures::TOKEN).unwrap() };
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let mut length = 0;
+        while !is_complete(&request[..length]) {
+            length += stream.read(&mut request[length..]).await.unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await.unwrap();
+        // until the client hangs up
+        while stream.write_all(&request).await.is_ok() {}
+    });
+    assert_eq!(client().0.get_me(&bot).await, Err(ApiError::Malformed));
+    serving.await.unwrap();
+}
