@@ -111,6 +111,14 @@ pub struct WorkloadSelector {
     pub match_labels: BTreeMap<String, String>,
 }
 
+impl WorkloadSelector {
+    /// Whether a pod with these labels is selected. No labels select nothing, though they mean everything elsewhere in Kubernetes.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let wanted = &self.match_labels;
+        !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
 /// Where the CRM listens inside its pod.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -204,4 +212,23 @@ fn default_path_prefix() -> String {
 /// Telegram's own default.
 fn default_max_connections() -> u8 {
     40
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_pod_must_have_every_label_and_no_labels_select_nothing() {
+        let selector = |pairs| WorkloadSelector { match_labels: labels(pairs) };
+        let pod = labels(&[("app", "crm"), ("track", "stable"), ("more", "")]);
+        assert!(selector(&[("app", "crm"), ("track", "stable")]).matches(&pod));
+        assert!(!selector(&[("app", "crm"), ("track", "canary")]).matches(&pod));
+        assert!(!selector(&[("app", "crm"), ("absent", "")]).matches(&pod));
+        assert!(!selector(&[]).matches(&pod));
+    }
 }

@@ -63,10 +63,7 @@ fn selecting(
     webhooks
         .iter()
         .filter(|webhook| webhook.namespace() == pod.namespace())
-        .filter(|webhook| {
-            let wanted = &webhook.spec.workload.selector.match_labels;
-            wanted.iter().all(|(key, value)| pod.labels().get(key) == Some(value))
-        })
+        .filter(|webhook| webhook.spec.workload.selector.matches(pod.labels()))
         .map(|webhook| ObjectRef::from_obj(webhook.as_ref()))
         .collect()
 }

@@ -70,10 +70,7 @@ fn matching<'a>(
     labels: &BTreeMap<String, String>,
 ) -> Vec<&'a TelegramWebhook> {
     let selects = |webhook: &&TelegramWebhook| {
-        let wanted = &webhook.spec.workload.selector.match_labels;
-        webhook.metadata.deletion_timestamp.is_none()
-            && !wanted.is_empty()
-            && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+        webhook.metadata.deletion_timestamp.is_none() && webhook.spec.workload.selector.matches(labels)
     };
     let mut matching: Vec<_> = webhooks.iter().filter(selects).collect();
     matching.sort_by_key(|webhook| sidecar::name(webhook));

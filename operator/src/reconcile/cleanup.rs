@@ -9,11 +9,7 @@ use kube::{Api, ResourceExt as _};
 use telegram_webhook_crds::{DeletionPolicy, TelegramWebhook, child_name};
 use url::Url;
 
-use super::{
-    Context,
-    stored::Stored,
-    validate::{normal_server, token},
-};
+use super::{Context, stored::Stored, validate::token};
 use crate::{
     events::Notice,
     kubernetes::{self, within},
@@ -87,11 +83,11 @@ async fn attempt(context: &Context, webhook: &TelegramWebhook) -> Result<Farewel
     let Ok(token) = token(webhook, token_secret.as_ref()) else {
         return Ok(Farewell::Left("the bot's token is gone or unusable"));
     };
-    let server = normal_server(&webhook.spec.bot.api_server);
+    let server = &webhook.spec.bot.api_server;
     if !context.settings.allows(server) {
         return Ok(Farewell::Left("its Bot API server is not allowed"));
     }
-    let bot = Bot { server: server.to_owned(), token };
+    let bot = Bot { server: server.clone(), token };
     remove(context.bots.as_ref(), &bot, &proof).await
 }
 

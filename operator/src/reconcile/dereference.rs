@@ -16,7 +16,7 @@ use telegram_webhook_crds::{
 };
 use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
-use super::{Context, validate::normal_server};
+use super::Context;
 use crate::{
     dns::{Answer, Resolver},
     http::read_at_most,
@@ -107,11 +107,11 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
 
 /// Of two resources for one bot the older one has it, so only older ones matter here.
 async fn elders(context: &Context, webhook: &TelegramWebhook) -> Result<Vec<Elder>, kubernetes::Error> {
-    let server = normal_server(&webhook.spec.bot.api_server);
+    let server = &webhook.spec.bot.api_server;
     let mut elders = Vec::new();
     for other in context.store.state() {
         let is_older = seniority(&other) < seniority(webhook);
-        if is_older && normal_server(&other.spec.bot.api_server) == server {
+        if is_older && other.spec.bot.api_server == *server {
             elders.push(elder(context, other, server).await?);
         }
     }

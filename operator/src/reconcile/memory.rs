@@ -25,6 +25,8 @@ pub struct Remembered {
     pub accepted: Option<AcceptedToken>,
     /// Passes that failed in a row.
     pub failures: u32,
+    /// Passes in a row that ended with waiting for sidecars to load what they were given.
+    pub polls: u32,
 }
 
 /// A token that a server accepted.

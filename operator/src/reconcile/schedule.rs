@@ -30,15 +30,16 @@ pub fn next(context: &Context, uid: &str, progress: Progress) -> Action {
         Progress::Suspended => Action::await_change(),
         Progress::Done(Outcome::Waiting(Reason::SecretsNotLoaded | Reason::CertificateNotLoaded)) => {
             let polls = context.memory.update(uid, |memory| {
-                memory.failures = memory.failures.saturating_add(1);
-                memory.failures
+                memory.failures = 0;
+                memory.polls = memory.polls.saturating_add(1);
+                memory.polls
             });
             let pause = if polls <= QUICK_POLLS { ACKNOWLEDGEMENT_POLL } else { context.resync / 4 };
             Action::requeue(jittered(pause))
         }
         // pods are watched, Secrets aren't
         Progress::Done(_) => {
-            context.memory.update(uid, |memory| memory.failures = 0);
+            context.memory.update(uid, |memory| (memory.failures, memory.polls) = (0, 0));
             Action::requeue(jittered(context.resync))
         }
     }

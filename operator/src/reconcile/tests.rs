@@ -192,6 +192,20 @@ async fn telegram_is_told_once_the_sidecar_has_the_secrets() {
 }
 
 #[tokio::test]
+async fn waiting_for_a_sidecar_is_no_failure() {
+    let world = World::new().await;
+    world.add_pod();
+    for _ in 0..4 {
+        world.pass().await.unwrap();
+    }
+    let remembered = world.context.memory.of("00000000-0000-0000-0000-000000000001");
+    assert_eq!((remembered.failures, remembered.polls), (0, 3));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.context.memory.of("00000000-0000-0000-0000-000000000001").polls, 0);
+}
+
+#[tokio::test]
 async fn five_restarts_write_nothing_and_set_nothing() {
     let mut world = World::new().await;
     world.register().await;

@@ -28,7 +28,7 @@ mod endpoint;
 /// What the operator's flags say about resources.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Self-hosted Bot API servers, as [`normal_server`] writes them.
+    /// Self-hosted Bot API servers, without a slash at the end: neither the definition nor the flag lets one through.
     pub local_api_servers: Vec<String>,
 }
 
@@ -102,19 +102,13 @@ pub enum Outlook {
 impl Settings {
     /// Whether this is a self-hosted server that the operator was told of.
     pub fn is_local(&self, server: &str) -> bool {
-        let server = normal_server(server);
-        self.local_api_servers.iter().any(|local| normal_server(local) == server)
+        self.local_api_servers.iter().any(|local| local == server)
     }
 
     /// Whether a token may be sent to this server.
     pub fn allows(&self, server: &str) -> bool {
-        normal_server(server) == DEFAULT_API_SERVER || self.is_local(server)
+        server == DEFAULT_API_SERVER || self.is_local(server)
     }
-}
-
-/// One spelling per server.
-pub fn normal_server(server: &str) -> &str {
-    server.trim_end_matches('/')
 }
 
 // === impl ValidatedWebhook ===
@@ -252,7 +246,6 @@ impl Mistakes {
 }
 
 fn api_server(server: &str, settings: &Settings) -> Result<String, Mistake> {
-    let server = normal_server(server);
     if settings.allows(server) {
         return Ok(server.to_owned());
     }
