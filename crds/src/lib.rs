@@ -16,6 +16,7 @@ pub use telegram_webhook::{
     BotSpec, DEFAULT_API_SERVER, DeletionPolicy, EndpointSpec, SecretKeyRef, SecretRef, TelegramWebhook,
     TelegramWebhookSpec, TlsSpec, UpstreamSpec, WorkloadSelector, WorkloadSpec,
 };
+pub use telegram_webhook_sidecar_config::{ADMIN_PORT, WEBHOOK_PORT};
 
 /// API group of the resource, and prefix of every label and annotation we own.
 pub const GROUP: &str = "telegram-webhook.dev";
@@ -39,12 +40,8 @@ pub const SIDECAR_CONTAINER: &str = "telegram-webhook-sidecar";
 pub const SIDECAR_CONFIG_VOLUME: &str = "telegram-webhook-sidecar-config";
 /// Name of the sidecar's port for Telegram. The Service targets it by name: only injected pods have it.
 pub const WEBHOOK_PORT_NAME: &str = "tg-webhook";
-/// Number of the sidecar's port for Telegram.
-pub const WEBHOOK_PORT: u16 = 18443;
 /// Name of the sidecar's port for probes, metrics and the operator.
 pub const ADMIN_PORT_NAME: &str = "tg-admin";
-/// Number of the sidecar's port for probes, metrics and the operator.
-pub const ADMIN_PORT: u16 = 18444;
 
 /// Name of the children (Secret and Service) of the `TelegramWebhook` called `webhook`.
 pub fn child_name(webhook: &str) -> String {

@@ -29,7 +29,7 @@ pub const DEFAULT_API_SERVER: &str = "https://api.telegram.org";
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Bot", type_ = "string", json_path = ".status.registration.botUsername"),
     printcolumn(name = "Host", type_ = "string", json_path = ".spec.endpoint.host"),
-    printcolumn(name = "Pods", type_ = "integer", json_path = ".status.pods.acknowledged"),
+    printcolumn(name = "Loaded", type_ = "integer", json_path = ".status.pods.acknowledged"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
@@ -57,8 +57,8 @@ pub struct BotSpec {
     /// The key of a Secret in this namespace that holds the bot's token as @BotFather gave it. The Secret must carry the
     /// label `telegram-webhook.dev/bot-token: "true"`.
     pub token_secret_ref: SecretKeyRef,
-    /// Base URL of the Bot API server. Anything but Telegram's own must be allowed by the operator's
-    /// `--local-api-server` flag.
+    /// Base URL of the Bot API server: scheme, host and port, no path. Anything but Telegram's own must be allowed by the
+    /// chart's value `operator.localApiServers`.
     #[serde(default = "default_api_server")]
     #[schemars(length(max = 256), regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$"))]
     pub api_server: String,
@@ -127,9 +127,12 @@ pub struct UpstreamSpec {
     /// The CRM's plain HTTP port, reached at 127.0.0.1.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
-    /// The CRM's path for updates.
+    /// The CRM's path for updates, with its query if it has one. Whoever may read this resource may read it.
     #[serde(default = "default_upstream_path")]
-    #[schemars(length(max = 512), regex(pattern = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$"))]
+    #[schemars(
+        length(max = 512),
+        regex(pattern = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*([?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?$")
+    )]
     pub path: String,
 }
 
@@ -147,7 +150,7 @@ pub struct EndpointSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
     )]
     pub host: String,
-    /// Public port: 443, 80, 88 or 8443.
+    /// Public port: 443, 80, 88 or 8443. The Service `<name>-telegram-webhook` has it too.
     #[serde(default = "default_port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,

@@ -1,25 +1,26 @@
 //! The admin port, plain HTTP: `/livez`, `/readyz` and `/metrics`.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use kube::Client;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{
+    metrics::Metrics,
+    server::{Handler, Server},
+};
 
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Probes and scrapers: each has one or two connections.
+const MAX_CONNECTIONS: usize = 64;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
-/// After a failed accept, such as for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the admin port tells of.
-#[derive(Clone)]
 pub struct Admin {
     /// For asking whether the API server is there.
     pub client: Client,
@@ -31,41 +32,25 @@ pub struct Admin {
 
 /// Serves until `shutdown`.
 pub async fn serve(listener: TcpListener, admin: Admin, shutdown: CancellationToken) {
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.cancelled() => break,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let (admin, shutdown) = (admin.clone(), shutdown.clone());
-        connections.spawn(async move {
-            let service = service_fn(|request| admin.answer(request));
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            // how a probe's connection ends is nobody's concern
-            tokio::select! {
-                _ = connection => {}
-                () = shutdown.cancelled() => {}
-            }
-        });
-    }
-    connections.close();
-    connections.wait().await;
+    let server = Server {
+        listener,
+        tls: None,
+        handler: admin,
+        max_connections: MAX_CONNECTIONS,
+        idle_timeout: IDLE_TIMEOUT,
+    };
+    server.run(shutdown).await;
 }
 
 // === impl Admin ===
 
-impl Admin {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-        Ok(self.route(request.method(), request.uri().path()).await)
+impl Handler for Admin {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.route(request.method(), request.uri().path()).await
     }
+}
 
+impl Admin {
     async fn route(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n".to_owned());

@@ -6,14 +6,14 @@
 //! keeper (CA Secret, caBundle, leaf on time) -> certs (make and judge, pure)
 //! ```
 
-mod api;
 mod certs;
 #[cfg(test)]
-mod fake_cluster;
+mod fixture;
 mod inject;
 mod keeper;
 mod review;
 mod server;
+mod size;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -21,6 +21,7 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+pub use self::inject::Images;
 use self::{
     keeper::{Keeper, ServingCertificate},
     review::Reviewer,
@@ -37,8 +38,8 @@ pub struct Settings {
     pub service: String,
     /// Name of the MutatingWebhookConfiguration whose `caBundle` we keep.
     pub configuration: String,
-    /// Image of the injected container.
-    pub sidecar_image: String,
+    /// Images that the injected container may have.
+    pub images: Images,
 }
 
 /// Why the admission webhook can't serve.
@@ -62,11 +63,11 @@ pub async fn run(
     ready: watch::Sender<bool>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings { address, namespace, service, configuration, sidecar_image } = settings;
+    let Settings { address, namespace, service, configuration, images } = settings;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let certificate = Arc::new(ServingCertificate::default());
     let keeper = Keeper::new(&client, &namespace, &service, configuration, Arc::clone(&certificate), ready);
-    let reviewer = Arc::new(Reviewer { lookup: client, sidecar_image });
+    let reviewer = Reviewer { lookup: client, images };
     tokio::select! {
         () = server::serve(listener, tls(certificate), reviewer, shutdown) => Ok(()),
         never = keeper.keep() => match never {},
@@ -81,7 +82,8 @@ fn tls(certificate: Arc<ServingCertificate>) -> Arc<ServerConfig> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fake_cluster::Cluster, *};
+    use super::*;
+    use crate::fixtures::{self, cluster::FakeCluster};
 
     fn settings(address: SocketAddr) -> Settings {
         Settings {
@@ -89,20 +91,21 @@ mod tests {
             namespace: "operators".to_owned(),
             service: "admission".to_owned(),
             configuration: "injector".to_owned(),
-            sidecar_image: "sidecar:1".to_owned(),
+            images: Images { injected: "sidecar:1".to_owned(), mirrors: Vec::new() },
         }
     }
 
     #[tokio::test]
     async fn it_is_ready_once_its_certificate_is_trusted_and_ends_at_shutdown() {
-        let cluster = Arc::new(Cluster::default());
-        cluster.configure();
+        fixtures::install_crypto();
+        let cluster = FakeCluster::start().await;
+        fixture::configure(&cluster);
         let (ready, mut readiness) = watch::channel(false);
         let shutdown = CancellationToken::new();
         let settings = settings("127.0.0.1:0".parse().unwrap());
-        let running = tokio::spawn(run(cluster.client().await, settings, ready, shutdown.clone()));
+        let running = tokio::spawn(run(cluster.client(), settings, ready, shutdown.clone()));
         readiness.wait_for(|&ready| ready).await.unwrap();
-        assert!(cluster.bundle().contains("BEGIN CERTIFICATE"));
+        assert!(fixture::bundle(&cluster).contains("BEGIN CERTIFICATE"));
         shutdown.cancel();
         running.await.unwrap().unwrap();
     }
@@ -111,7 +114,8 @@ mod tests {
     async fn a_port_that_is_taken_is_an_error() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = settings(taken.local_addr().unwrap());
-        let client = Arc::new(Cluster::default()).client().await;
+        fixtures::install_crypto();
+        let client = FakeCluster::start().await.client();
         let result = run(client, settings, watch::channel(false).0, CancellationToken::new()).await;
         assert!(matches!(result, Err(Error::Listen { .. })));
     }

@@ -74,7 +74,10 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
         namespace: args.namespace.clone(),
         service: args.admission_service.clone(),
         configuration: args.admission_configuration.clone(),
-        sidecar_image: args.sidecar_image.clone(),
+        images: admission::Images {
+            injected: args.sidecar_image.clone(),
+            mirrors: args.allowed_sidecar_repository.clone(),
+        },
     };
     tracing::info!(namespace = args.namespace, pod = args.pod_name, "operator starts");
     tokio::try_join!(
@@ -100,6 +103,8 @@ async fn lead(
     let bots = Arc::new(HttpBotApi::new(Arc::clone(&metrics))?);
     let sidecars = reqwest::Client::builder()
         .no_proxy()
+        // sidecars close what is idle after a few seconds, which may be just when the next request is on its way
+        .pool_max_idle_per_host(0)
         .connect_timeout(SIDECAR_CONNECT_TIMEOUT)
         .timeout(SIDECAR_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())

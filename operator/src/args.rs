@@ -12,6 +12,11 @@ pub struct Args {
     #[arg(long, env = "SIDECAR_IMAGE")]
     pub sidecar_image: String,
 
+    /// A repository that a sidecar's image may come from besides the one of --sidecar-image, without tag and digest: the name
+    /// under which a registry mirror serves it. May be repeated.
+    #[arg(long, env = "ALLOWED_SIDECAR_REPOSITORIES", value_delimiter = ',', value_name = "REPOSITORY")]
+    pub allowed_sidecar_repository: Vec<String>,
+
     /// The operator's own namespace: its lease and its certificate authority are kept there.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,
@@ -73,7 +78,7 @@ fn server(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const REQUIRED: [&str; 11] = [
+    const REQUIRED: [&str; 13] = [
         "telegram-webhook-operator",
         "--sidecar-image=sidecar:1",
         "--namespace=telegram",
@@ -85,6 +90,8 @@ mod tests {
         "--resync=30",
         "--cleanup-deadline=10",
         "--local-api-server=http://bot-api:8081/",
+        "--allowed-sidecar-repository=mirror/a",
+        "--allowed-sidecar-repository=mirror/b",
     ];
 
     #[test]
@@ -92,6 +99,7 @@ mod tests {
         let args = Args::try_parse_from(REQUIRED).unwrap();
         assert_eq!(args.local_api_server, ["http://bot-api:8081"]);
         assert_eq!(args.resync, Duration::from_secs(30));
+        assert_eq!(args.allowed_sidecar_repository, ["mirror/a", "mirror/b"]);
     }
 
     #[test]

@@ -47,6 +47,11 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
     }
+
+    /// Somebody else changed or made the object first.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, .. })
+    }
 }
 
 /// Waits for `call`, but not for long.
@@ -54,5 +59,25 @@ pub async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Re
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(result) => result.map_err(Error::from),
         Err(_) => Err(Error::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_without_what_it_quotes() {
+        let status = Status::failure("Secret is invalid: data: SECRET", "Invalid").with_code(422);
+        let error = Error::from(kube::Error::Api(status.boxed()));
+        assert_eq!(error.to_string(), "the Kubernetes API answered 422 Invalid");
+        assert!(!error.is_conflict() && !error.is_not_found());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_is_given_up() {
+        assert_eq!(within::<()>(std::future::pending()).await, Err(Error::Timeout));
     }
 }

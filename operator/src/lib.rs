@@ -16,4 +16,5 @@ pub mod kubernetes;
 pub mod leader;
 pub mod metrics;
 pub mod reconcile;
+pub mod server;
 pub mod telegram;

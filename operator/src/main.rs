@@ -53,7 +53,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    Ok(app::run(args, shutdown).await?)
+    Ok(Box::pin(app::run(args, shutdown)).await?)
 }
 
 #[cfg(test)]

@@ -9,7 +9,12 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::{app::Readiness, config::CurrentPolicy, metrics::Metrics, server::Handler};
+use crate::{
+    app::Readiness,
+    config::CurrentPolicy,
+    metrics::Metrics,
+    server::{Handler, Peer},
+};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -82,8 +87,8 @@ impl Admin {
 }
 
 impl Handler for Admin {
-    async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.answer(peer, request.method(), request.uri().path())
+    async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.answer(peer.address, request.method(), request.uri().path())
     }
 }
 

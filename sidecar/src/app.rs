@@ -3,7 +3,7 @@
 mod readiness;
 pub mod signals;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::readiness::Readiness;
 use crate::{
     admin::Admin,
+    args::RunArgs,
     config::{Problems, reload::Reloader},
     delivery::Crm,
     ingress::Ingress,
@@ -27,24 +28,17 @@ use crate::{
 const MAX_CONNECTIONS: usize = 512;
 /// Probes, scrapers and the operator: each has one or two.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// Telegram closes its idle connections after 60 s: it must be the one to do so, or it would send updates into connections that
+/// are going away.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Whoever asks at the admin port says so at once; the kubelet's probes need its few places.
+const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// More threads than this cost memory and help nobody: a request is a few microseconds of work.
 const MAX_THREADS: usize = 4;
 
-/// What to serve and where.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub config_dir: PathBuf,
-    pub listen: SocketAddr,
-    pub admin_listen: SocketAddr,
-    /// How often to look for a new configuration.
-    pub poll_interval: Duration,
-    /// How long requests under way may take once told to stop.
-    pub shutdown_deadline: Duration,
-}
-
 /// The sidecar with its configuration loaded and its ports bound.
 pub struct App {
-    options: Options,
+    options: RunArgs,
     reloader: Reloader,
     webhook: Server<Ingress>,
     admin: Server<Admin>,
@@ -78,7 +72,7 @@ pub fn runtime() -> io::Result<Runtime> {
 
 impl App {
     /// Loads and checks everything, then binds both ports; serves nothing yet.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub async fn start(options: RunArgs) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         let deliveries = TaskTracker::new();
@@ -94,6 +88,7 @@ impl App {
                 readiness: Arc::clone(&readiness),
             },
             max_connections: MAX_CONNECTIONS,
+            head_timeout: HEAD_TIMEOUT,
             metrics: Some(metrics.clone()),
         };
         let admin = Server {
@@ -101,6 +96,7 @@ impl App {
             tls: None,
             handler: Admin { policy: reloader.policy(), metrics, readiness: Arc::clone(&readiness) },
             max_connections: MAX_ADMIN_CONNECTIONS,
+            head_timeout: ADMIN_HEAD_TIMEOUT,
             metrics: None,
         };
         Ok(Self { options, reloader, webhook, admin, readiness, deliveries })

@@ -7,14 +7,7 @@ use std::{
 };
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use telegram_webhook_sidecar_config::CONFIG_DIR;
-
-use crate::app::Options;
-
-/// Port for Telegram, as the injected container names it `tg-webhook`.
-const WEBHOOK_PORT: u16 = 18443;
-/// Port for probes, metrics and the operator, as the injected container names it `tg-admin`.
-const ADMIN_PORT: u16 = 18444;
+use telegram_webhook_sidecar_config::{ADMIN_PORT, CONFIG_DIR, WEBHOOK_PORT};
 
 /// Receives Telegram updates in front of a CRM.
 #[derive(Parser, Debug)]
@@ -32,7 +25,8 @@ pub enum Command {
     Drain(DrainArgs),
 }
 
-#[derive(ClapArgs, Debug)]
+/// What to serve and where.
+#[derive(ClapArgs, Debug, Clone)]
 pub struct RunArgs {
     /// Folder with one folder per TelegramWebhook.
     #[arg(long, default_value = CONFIG_DIR)]
@@ -44,11 +38,11 @@ pub struct RunArgs {
     #[arg(long, default_value_t = all_interfaces(ADMIN_PORT))]
     pub admin_listen: SocketAddr,
     /// How often to look whether the configuration has changed.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub poll_interval_ms: u64,
+    #[arg(long = "poll-interval-ms", value_name = "MILLISECONDS", default_value = "1000", value_parser = period)]
+    pub poll_interval: Duration,
     /// How long requests under way may take once told to stop; keep it below the pod's terminationGracePeriodSeconds.
-    #[arg(long, default_value_t = 20)]
-    pub shutdown_deadline_seconds: u64,
+    #[arg(long = "shutdown-deadline-seconds", value_name = "SECONDS", default_value = "20", value_parser = seconds)]
+    pub shutdown_deadline: Duration,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -62,16 +56,15 @@ const fn all_interfaces(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
 }
 
-impl From<RunArgs> for Options {
-    fn from(args: RunArgs) -> Self {
-        Self {
-            config_dir: args.config_dir,
-            listen: args.listen,
-            admin_listen: args.admin_listen,
-            poll_interval: Duration::from_millis(args.poll_interval_ms),
-            shutdown_deadline: Duration::from_secs(args.shutdown_deadline_seconds),
-        }
+fn period(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a number of milliseconds above 0".to_owned()),
+        Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "must be a number of seconds".to_owned())
 }
 
 #[cfg(test)]
@@ -98,5 +91,12 @@ mod tests {
         };
         assert_eq!(run.listen.to_string(), "0.0.0.0:18443");
         assert_eq!(run.admin_listen.to_string(), "0.0.0.0:18444");
+        assert_eq!((run.poll_interval.as_millis(), run.shutdown_deadline.as_secs()), (1000, 20));
+    }
+
+    #[test]
+    fn a_poll_interval_of_nothing_is_refused() {
+        let run = |interval: &str| Args::try_parse_from(["sidecar", "run", "--poll-interval-ms", interval]);
+        assert!(run("0").is_err() && run("x").is_err() && run("1").is_ok());
     }
 }

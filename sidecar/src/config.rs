@@ -1,7 +1,8 @@
 //! What the sidecar accepts and where it sends it: the mounted folder, checked once and turned into strong types.
 //!
-//! Only this module sees the raw files. A [`Policy`] is whole and valid or isn't built at all, and every mistake in the
-//! folder is reported at once. Paths and tokens survive as digests only.
+//! Only this module sees the raw files. A [`Webhook`] is whole and valid or isn't built at all, and every mistake in its folder
+//! is reported at once. Folders don't depend on each other: one that is wrong takes no other bot of the pod down. Paths and
+//! tokens survive as digests only.
 
 mod certificate;
 mod problem;
@@ -10,7 +11,7 @@ mod secret;
 mod snapshot;
 mod webhook;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
@@ -26,7 +27,7 @@ pub use self::{
 pub type CurrentPolicy = Arc<ArcSwap<Policy>>;
 
 /// Every webhook that this pod serves, sorted by name.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     webhooks: Vec<Arc<Webhook>>,
 }
@@ -34,65 +35,78 @@ pub struct Policy {
 // === impl Policy ===
 
 impl Policy {
-    /// Reads the folder as it is now.
-    pub fn load(dir: &Path) -> Result<Self, Problems> {
-        Self::from_snapshot(Snapshot::read(dir))
-    }
-
-    /// Checks a snapshot of the folder.
-    pub fn from_snapshot(snapshot: Snapshot) -> Result<Self, Problems> {
-        let Snapshot { folders, mut problems, .. } = snapshot;
-        let mut webhooks = Vec::with_capacity(folders.len());
-        for folder in &folders {
-            match Webhook::parse(folder) {
-                Ok(webhook) => webhooks.push((folder.name.as_str(), Arc::new(webhook))),
-                Err(found) => problems.extend(found),
+    /// The policy that follows this one, and what is wrong with the snapshot: a folder that can't be used keeps the version
+    /// that this policy has of it, or is left out; one that is gone is dropped. Where there is no folder at all, nothing changes.
+    #[must_use]
+    pub fn followed_by(&self, snapshot: Snapshot) -> (Self, Vec<Problem>) {
+        let mut folders = match snapshot.folders {
+            Ok(folders) => folders,
+            Err(problem) => return (self.clone(), vec![problem]),
+        };
+        // a newcomer takes no path from a webhook that was there before
+        folders.sort_by_key(|folder| self.of_folder(&folder.name).is_none());
+        let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(folders.len());
+        let mut problems = Vec::new();
+        for folder in folders {
+            let former = self.of_folder(&folder.name);
+            match Webhook::parse(folder).and_then(|webhook| without_conflict(webhook, &webhooks)) {
+                Ok(webhook) => webhooks.push(Arc::new(webhook)),
+                Err(found) => {
+                    problems.extend(found);
+                    webhooks.extend(former.filter(|former| conflicts(former, &webhooks).is_empty()).cloned());
+                }
             }
         }
-        problems.extend(conflicts(&webhooks));
-        if problems.is_empty() {
-            let mut webhooks: Vec<_> = webhooks.into_iter().map(|(_, webhook)| webhook).collect();
-            webhooks.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(Self { webhooks })
-        } else {
-            Err(Problems(problems))
-        }
+        webhooks.sort_by(|a, b| a.name.cmp(&b.name));
+        (Self { webhooks }, problems)
     }
 
     pub fn webhooks(&self) -> &[Arc<Webhook>] {
         &self.webhooks
     }
 
+    /// The webhook that was read from a folder.
+    pub fn of_folder(&self, folder: &str) -> Option<&Arc<Webhook>> {
+        self.webhooks.iter().find(|webhook| webhook.folder == folder)
+    }
+
     /// Which version of what is in use, for the operator.
     pub fn loaded(&self) -> LoadedConfig {
-        let webhooks = self.webhooks.iter().map(|webhook| LoadedWebhook {
-            webhook: webhook.name.to_string(),
-            digest: webhook.digest.clone(),
-            slots: webhook.slots.iter().map(|slot| slot.id).collect(),
-            certificate_digest: webhook.certificate_digest.clone(),
-        });
-        LoadedConfig { webhooks: webhooks.collect() }
+        LoadedConfig { webhooks: self.webhooks.iter().map(|webhook| webhook.loaded()).collect() }
     }
 }
 
-/// What is wrong between folders that are right by themselves: a path alone must tell which webhook is meant.
-fn conflicts(webhooks: &[(&str, Arc<Webhook>)]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut folder_of = BTreeMap::new();
-    for (index, (folder, webhook)) in webhooks.iter().enumerate() {
-        if let Some(other) = folder_of.insert(Arc::clone(&webhook.name), *folder) {
-            problems.push(Problem::field(folder, "webhook", format!("the folder {other} has the same")));
+impl Webhook {
+    /// Which version of it this is.
+    pub fn loaded(&self) -> LoadedWebhook {
+        LoadedWebhook {
+            webhook: self.name.to_string(),
+            digest: self.digest.clone(),
+            slots: self.slots.iter().map(|slot| slot.id).collect(),
+            certificate_digest: self.certificate_digest.clone(),
         }
-        for (other_folder, other) in webhooks.iter().take(index) {
-            for (position, slot) in webhook.slots.iter().enumerate() {
-                if other.slots.iter().any(|o| bool::from(o.path.matches(&slot.path))) {
-                    let field = format!("slots[{position}].path");
-                    problems.push(Problem::field(
-                        folder,
-                        field,
-                        format!("the folder {other_folder} has the same"),
-                    ));
-                }
+    }
+}
+
+fn without_conflict(webhook: Webhook, others: &[Arc<Webhook>]) -> Result<Webhook, Vec<Problem>> {
+    let problems = conflicts(&webhook, others);
+    if problems.is_empty() { Ok(webhook) } else { Err(problems) }
+}
+
+/// What is wrong between webhooks that are right by themselves: a path alone must tell which one is meant.
+fn conflicts(webhook: &Webhook, others: &[Arc<Webhook>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for other in others {
+        let mut same = |field: String| {
+            let reason = format!("the folder {} has the same", other.folder);
+            problems.push(Problem::field(&webhook.folder, field, reason));
+        };
+        if other.name == webhook.name {
+            same("webhook".to_owned());
+        }
+        for (position, slot) in webhook.slots.iter().enumerate() {
+            if other.slots.iter().any(|other| bool::from(other.path.matches(&slot.path))) {
+                same(format!("slots[{position}].path"));
             }
         }
     }

@@ -8,7 +8,7 @@ mod body;
 mod reject;
 mod route;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -21,7 +21,7 @@ use crate::{
     config::{CurrentPolicy, Policy, Webhook},
     delivery::{Crm, Delivered},
     metrics::Metrics,
-    server::Handler,
+    server::{Handler, Peer},
 };
 
 /// A year: browsers never come here, but scanners grade the answer.
@@ -47,16 +47,12 @@ pub struct Seen {
 
 impl Ingress {
     /// Takes one request from its head to its answer.
-    async fn answer<B: Body<Data = Bytes>>(
-        &self,
-        peer: SocketAddr,
-        request: Request<B>,
-    ) -> Response<Full<Bytes>> {
+    async fn answer<B: Body<Data = Bytes>>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>> {
         let _in_flight = self.metrics.request_started();
         let mut seen = Seen::default();
         // one version of the policy for the whole request
         let policy = self.policy.load_full();
-        let result = self.receive(&policy, request, &mut seen).await;
+        let result = self.receive(&policy, peer, request, &mut seen).await;
         let mut response = match &result {
             Ok(Delivered { .. }) => {
                 self.metrics.request_ended(&seen, "delivered");
@@ -64,7 +60,7 @@ impl Ingress {
             }
             Err(reject) => {
                 self.metrics.request_ended(&seen, reject.label());
-                reject.log(peer, &seen);
+                reject.log(peer.address, &seen);
                 let mut response = empty(reject.status());
                 reject.add_headers(response.headers_mut());
                 response
@@ -81,6 +77,7 @@ impl Ingress {
     async fn receive<B: Body<Data = Bytes>>(
         &self,
         policy: &Policy,
+        peer: &Peer,
         request: Request<B>,
         seen: &mut Seen,
     ) -> Result<Delivered, Reject> {
@@ -90,6 +87,7 @@ impl Ingress {
         seen.webhook = Some(Arc::clone(&webhook));
         route::require_post(&head.method)?;
         seen.slot = Some(authenticate::token(&route, &head.headers)?);
+        peer.prove();
         let body = body::read(body, &head.headers, &webhook.limits).await?;
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let delivered = self.crm.deliver(webhook, content_type, body).await?;
@@ -98,7 +96,7 @@ impl Ingress {
 }
 
 impl Handler for Ingress {
-    async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.answer(peer, request).await
     }
 }

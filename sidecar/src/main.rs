@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use telegram_webhook_sidecar::{
     admin,
-    app::{App, Options, StartError, runtime, signals},
-    args::{Args, Command},
+    app::{App, StartError, runtime, signals},
+    args::{Args, Command, RunArgs},
     logging,
 };
 
@@ -32,7 +32,7 @@ fn start() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     runtime().context("start the runtime")?.block_on(async {
         match args.command {
-            Command::Run(options) => run(options.into()).await,
+            Command::Run(options) => run(options).await,
             Command::Drain(options) => {
                 admin::drain::request(options.admin_address).await?;
                 Ok(ExitCode::SUCCESS)
@@ -41,7 +41,7 @@ fn start() -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn run(options: Options) -> anyhow::Result<ExitCode> {
+async fn run(options: RunArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::first_signal().context("listen for signals")?;
     match App::start(options).await {
         Ok(app) => app.run(stop).await,

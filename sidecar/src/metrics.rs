@@ -57,6 +57,7 @@ pub enum ConnectionEnd {
     Failed,
     HandshakeFailed,
     HandshakeTimeout,
+    Evicted,
     OverLimit,
 }
 
@@ -102,12 +103,12 @@ impl Metrics {
         );
         registry.register(
             "config_reloads",
-            "New versions of the configuration by whether they could be used",
+            "New versions of the configuration by whether all of it could be used",
             self.reloads.clone(),
         );
         registry.register(
             "config_last_reload_successful",
-            "1 when the newest version of the configuration is in use, 0 when it was refused",
+            "1 when all of the newest version of the configuration is in use, 0 when some of it was refused",
             self.last_reload_successful.clone(),
         );
         registry
@@ -141,6 +142,7 @@ impl Metrics {
             ConnectionEnd::Failed => "failed",
             ConnectionEnd::HandshakeFailed => "handshake_failed",
             ConnectionEnd::HandshakeTimeout => "handshake_timeout",
+            ConnectionEnd::Evicted => "evicted",
             ConnectionEnd::OverLimit => "over_limit",
         };
         self.connections_ended.get_or_create(&ConnectionLabels { outcome }).inc();

@@ -1,9 +1,17 @@
 //! Accepts connections and serves HTTP/1.1 on them, one task each, within bounds on their number, memory and time.
 
 mod linger;
+mod places;
 pub mod tls;
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,20 +21,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::linger::Lingering;
+use self::{
+    linger::Lingering,
+    places::{Place, Places},
+};
 use crate::metrics::{ConnectionEnd, Metrics};
 
 /// A client that means it is done in a fraction of this.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time to send a request's head, which also is how long a connection may be idle. Telegram closes its idle connections after
-/// 60 s: it must be the one to do so, or it would send updates into connections that are going away.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Telegram's heads are below 1 KiB.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_BUFFER: usize = 64 << 10;
@@ -37,9 +44,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub trait Handler: Send + Sync + 'static {
     fn handle(
         &self,
-        peer: SocketAddr,
+        peer: &Peer,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+/// The other end of a connection.
+pub struct Peer {
+    pub address: SocketAddr,
+    /// None outside of a server.
+    place: Option<Place>,
 }
 
 /// A port and all that its connections need.
@@ -48,8 +62,10 @@ pub struct Server<H> {
     /// None serves plain HTTP.
     pub tls: Option<TlsAcceptor>,
     pub handler: H,
-    /// Connections beyond this many are closed at once.
+    /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
     pub max_connections: usize,
+    /// Time to send a request's head, which also is how long a connection may be idle.
+    pub head_timeout: Duration,
     /// Counts the connections, where they are worth counting.
     pub metrics: Option<Metrics>,
 }
@@ -58,8 +74,33 @@ pub struct Server<H> {
 struct Shared<H> {
     tls: Option<TlsAcceptor>,
     handler: H,
+    head_timeout: Duration,
     metrics: Option<Metrics>,
     stop: CancellationToken,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// A peer that is known by its address alone.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, place: None }
+    }
+
+    /// It has shown that it may be here: its connection doesn't have to give way to others.
+    pub fn prove(&self) {
+        if let Some(place) = &self.place {
+            place.prove();
+        }
+    }
+
+    /// Ends when the connection has to give way.
+    async fn evicted(&self) {
+        match &self.place {
+            Some(place) => place.evicted().await,
+            None => pending().await,
+        }
+    }
 }
 
 // === impl Server ===
@@ -72,16 +113,17 @@ impl<H: Handler> Server<H> {
 
     /// Serves until told to stop, then until every connection has finished the request it is at.
     pub async fn run(self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.max_connections));
+        let places = Places::new(self.max_connections);
         let connections = TaskTracker::new();
         let shared = Arc::new(Shared {
             tls: self.tls,
             handler: self.handler,
+            head_timeout: self.head_timeout,
             metrics: self.metrics,
             stop: stop.clone(),
         });
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            let (stream, peer) = match accepted {
+            let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "no connection accepted");
@@ -89,16 +131,20 @@ impl<H: Handler> Server<H> {
                     continue;
                 }
             };
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            let Some(place) = places.take() else {
                 shared.count(ConnectionEnd::OverLimit);
                 continue;
             };
+            let peer = Peer { address, place: Some(place) };
             let shared = Arc::clone(&shared);
             connections.spawn(async move {
                 let open = shared.metrics.as_ref().map(Metrics::connection_opened);
-                let end = shared.connection(stream, peer).await;
+                let end = tokio::select! {
+                    end = shared.connection(stream, &peer) => end,
+                    () = peer.evicted() => ConnectionEnd::Evicted,
+                };
                 shared.count(end);
-                drop((open, permit));
+                drop((open, peer));
             });
         }
         drop(self.listener);
@@ -110,9 +156,9 @@ impl<H: Handler> Server<H> {
 // === impl Shared ===
 
 impl<H: Handler> Shared<H> {
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr) -> ConnectionEnd {
+    async fn connection(&self, stream: TcpStream, peer: &Peer) -> ConnectionEnd {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "the connection was gone already");
+            tracing::debug!(peer = %peer.address, %error, "the connection was gone already");
             return ConnectionEnd::Failed;
         }
         let Some(tls) = &self.tls else {
@@ -121,14 +167,14 @@ impl<H: Handler> Shared<H> {
         match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.http(stream, peer).await,
             Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "TLS handshake failed");
+                tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
                 ConnectionEnd::HandshakeFailed
             }
             Err(_) => ConnectionEnd::HandshakeTimeout,
         }
     }
 
-    async fn http<IO>(&self, stream: IO, peer: SocketAddr) -> ConnectionEnd
+    async fn http<IO>(&self, stream: IO, peer: &Peer) -> ConnectionEnd
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -138,7 +184,7 @@ impl<H: Handler> Shared<H> {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(self.head_timeout)
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_BUFFER)
             .serve_connection(TokioIo::new(Lingering::new(stream)), service);
@@ -154,7 +200,7 @@ impl<H: Handler> Shared<H> {
         match ended {
             Ok(()) => ConnectionEnd::Closed,
             Err(error) => {
-                tracing::debug!(%peer, %error, "connection failed");
+                tracing::debug!(peer = %peer.address, %error, "connection failed");
                 ConnectionEnd::Failed
             }
         }

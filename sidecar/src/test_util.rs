@@ -7,7 +7,7 @@ use telegram_webhook_sidecar_config::{
     CONFIG_FILE, Limits, Slot, TLS_CERT_FILE, TLS_KEY_FILE, Upstream, WebhookConfig,
 };
 
-use crate::config::{CurrentPolicy, Policy};
+use crate::config::{CurrentPolicy, Policy, Snapshot};
 
 /// A valid configuration whose secrets are made of its name.
 pub(crate) fn raw_config(name: &str) -> WebhookConfig {
@@ -43,5 +43,7 @@ pub(crate) fn policy(configs: &[WebhookConfig]) -> CurrentPolicy {
         let folder = config.webhook.replace('/', "-");
         write_webhook(dir.path(), &folder, config);
     }
-    Arc::new(ArcSwap::from_pointee(Policy::load(dir.path()).unwrap()))
+    let (policy, problems) = Policy::default().followed_by(Snapshot::read(dir.path()));
+    assert_eq!(problems.len(), 0, "{problems:?}");
+    Arc::new(ArcSwap::from_pointee(policy))
 }

@@ -56,6 +56,9 @@ async fn refuse_mistakes(client: &Client) {
     );
     assert_eq!((spec.deletion_policy, spec.suspend), (DeletionPolicy::Retain, false));
     assert_eq!(created.status.unwrap_or_default().observed_generation, -1);
+    let mut with_query = example();
+    with_query["spec"]["workload"]["upstream"]["path"] = json!("/api/v1/channels?bid=7");
+    create(client, &with_query).await.unwrap();
     let mut labelled = example();
     labelled["spec"]["workload"]["selector"]["matchLabels"] =
         json!({"app.kubernetes.io/name": "crm", "track": "", "v": "1.2_a-B"});

@@ -4,6 +4,7 @@ mod client;
 mod crm;
 mod fixture;
 
+mod crowd;
 mod delivers;
 mod lifecycle;
 mod refuses;

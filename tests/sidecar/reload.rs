@@ -1,8 +1,11 @@
-//! New versions of the configuration: taken as a whole, or refused and said so.
+//! New versions of the configuration: each webhook is taken as a whole, or refused and said so, whatever becomes of the others.
+
+use std::fs;
 
 use telegram_webhook_sidecar_config::{LoadedConfig, digest};
+use telegram_webhook_tests::sidecar::Sidecar;
 
-use crate::fixture::{Fixture, NAME, PATH, TOKEN, request, slot};
+use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, config, request, slot};
 
 const REFUSED: &str = "new configuration refused, the old one stays in use";
 
@@ -70,6 +73,64 @@ async fn a_bad_version_is_refused_as_a_whole_and_counted_once() -> anyhow::Resul
         |result: &str| format!("telegram_webhook_sidecar_config_reloads_total{{result=\"{result}\"}}");
     assert_eq!(fixture.metric(&reloads("failed")).await?, 1);
     assert_eq!(fixture.metric(&reloads("ok")).await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    let mut other = config("other", HOST, fixture.crm.port);
+    other.slots = vec![slot(1, "/telegram/other", "other")];
+    let other_request = request("/telegram/other", "other", "{}");
+    // of the two Secrets only the certificate's is there, as for a resource that was deleted or is not yet reconciled
+    fixture.folder.set_file("other", "tls.crt", &*fixture.certificate.chain);
+    fixture.folder.set_file("other", "tls.key", &*fixture.certificate.key);
+    fixture.folder.publish()?;
+    fixture.sidecar = Sidecar::start(&fixture.folder).await?;
+    let line = fixture.sidecar.logged(0, "configuration refused, its webhook is left out").await?;
+    assert!(line.contains("other/config.json: can't be read"), "{line}");
+    assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
+    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 0);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(&other_request).await?.status, 404);
+
+    fixture.folder.set("other", &other, &fixture.certificate);
+    fixture.publish("configuration loaded").await?;
+    assert_eq!(fixture.ask(&other_request).await?.status, 200);
+    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
+
+    // one breaks, the other one's rotation goes on
+    fixture.folder.set_file("other", "config.json", "{}");
+    fixture.config.slots = vec![slot(2, PATH, "next")];
+    fixture.folder.set(NAME, &fixture.config, &fixture.certificate);
+    fixture.publish(REFUSED).await?;
+    assert_eq!(fixture.ask(request(PATH, "next", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(&other_request).await?.status, 200);
+    let loaded: LoadedConfig = serde_json::from_str(&fixture.admin("GET", "/config").await?.body)?;
+    let digests: Vec<_> = loaded.webhooks.into_iter().map(|webhook| webhook.digest).collect();
+    assert_eq!(digests, [digest(&other.to_bytes()), digest(&fixture.config.to_bytes())]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_is_no_longer_served() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let dir = tempfile::tempdir()?;
+    for name in [NAME, "other"] {
+        let mut config = config(name, HOST, fixture.crm.port);
+        config.slots = vec![slot(1, &format!("/telegram/{name}"), name)];
+        fs::create_dir(dir.path().join(name))?;
+        fs::write(dir.path().join(name).join("config.json"), config.to_bytes())?;
+        fs::write(dir.path().join(name).join("tls.crt"), &*fixture.certificate.chain)?;
+        fs::write(dir.path().join(name).join("tls.key"), &*fixture.certificate.key)?;
+    }
+    let fixture = Fixture { sidecar: Sidecar::start_at(dir.path()).await?, ..fixture };
+    let gone = request("/telegram/other", "other", "{}");
+    assert_eq!(fixture.ask(&gone).await?.status, 200);
+    fs::rename(dir.path().join("other"), dir.path().join(".other"))?;
+    fixture.sidecar.logged(0, "configuration removed").await?;
+    assert_eq!(fixture.ask(&gone).await?.status, 404);
+    assert_eq!(fixture.ask(request("/telegram/support", "support", "{}")).await?.status, 200);
     Ok(())
 }
 

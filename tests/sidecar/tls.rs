@@ -87,9 +87,16 @@ async fn a_client_that_names_no_host_gets_the_only_certificate_or_none() -> anyh
 }
 
 #[tokio::test]
-async fn a_client_that_names_another_host_gets_no_certificate() -> anyhow::Result<()> {
-    let fixture = Fixture::start().await?;
-    let refused = Connection::open(&fixture.sidecar, &fixture.authority, "other.example.com").await;
-    assert!(refused.is_err());
+async fn a_host_that_has_changed_is_served_under_its_former_name_too() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    // the certificate still is for HOST, and so is what Telegram was told
+    fixture.config.host = "new.example.com".to_owned();
+    fixture.reconfigure().await?;
+    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+
+    let crm = Crm::start().await?;
+    let (sidecar, authority, _folder) = two_bots(&crm, &crm).await?;
+    let refused = Connection::open(&sidecar, &authority, "c.example.com").await;
+    assert!(refused.is_err(), "which of the two it wants can't be known");
     Ok(())
 }

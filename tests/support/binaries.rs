@@ -10,7 +10,8 @@ use tokio::process::Command;
 pub async fn build(names: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
+    // cargo shows its progress on standard error
+    command.args(["build", "--message-format", "json-render-diagnostics"]);
     for name in names {
         command.args(["--bin", name]);
     }

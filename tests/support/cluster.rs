@@ -95,6 +95,11 @@ impl Cluster {
         Ok(Self { paths, kubeconfig, is_ours: false, client })
     }
 
+    /// Whether `KUBECONFIG` names a cluster that is not ours.
+    pub fn is_external() -> Result<bool> {
+        Ok(external_kubeconfig(&Paths::new()?).is_some())
+    }
+
     /// Ends our cluster and removes all that it made; does nothing when there is none. Refuses to touch another's.
     pub async fn down(progress: Progress<'_>) -> Result<()> {
         let paths = Paths::new()?;
@@ -140,6 +145,11 @@ impl Cluster {
         self.client.clone()
     }
 
+    /// The folder of the `kubectl` and `helm` that belong to the cluster.
+    pub fn bin(&self) -> &Path {
+        &self.paths.bin
+    }
+
     /// Makes `image` available and returns the name that pods use for it, with imagePullPolicy IfNotPresent.
     ///
     /// Into a cluster that is not ours nothing can be loaded: there, [`IMAGE_PREFIX`] says where it was pushed.
@@ -165,7 +175,7 @@ impl Cluster {
 fn pushed_name(name: &str, prefix: Option<&str>) -> Result<String> {
     let prefix = prefix.filter(|prefix| !prefix.is_empty()).with_context(|| {
         format!(
-            "the cluster of KUBECONFIG can't be given the image {name}: push it (each image has a Dockerfile) and set \
+            "the cluster of KUBECONFIG can't be given the image {name}: push it (.ci/Dockerfile has a target for it) and set \
              {IMAGE_PREFIX} to where, e.g. registry.example.com/team"
         )
     })?;

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, Progress, command::output_of, images},
-    scenario,
+    namespace, scenario,
 };
 
-/// Namespace that the operator is installed in.
-pub const NAMESPACE: &str = "telegram-webhook-system";
+/// Namespace that the operator is installed in: not the one that the README proposes, so that helm refuses to touch an
+/// installation that is there already.
+pub const NAMESPACE: &str = "tgwh-operator";
 /// Name of the Helm release.
 pub const RELEASE: &str = "telegram-webhook-operator";
 /// Name of the demo's scenario.
@@ -35,6 +36,7 @@ pub const SCENARIOS: &[&str] = &[
     "renewal",
     "mistakes",
     "shared",
+    "neighbours",
     "suspended",
 ];
 
@@ -76,17 +78,23 @@ impl Installation {
         self.cluster.client()
     }
 
-    /// Removes what was made: the whole cluster if it is ours, else the release and the given scenarios' namespaces.
-    pub async fn down(self, say: Progress<'_>, scenarios: &[&str]) -> anyhow::Result<()> {
-        if self.cluster.is_ours() {
+    /// Removes what was made: the whole cluster if it is ours, else the given scenarios and the release with its namespace. The
+    /// CustomResourceDefinition stays, as the chart has it.
+    pub async fn down(say: Progress<'_>, scenarios: &[&str]) -> anyhow::Result<()> {
+        if !Cluster::is_external()? {
             return Cluster::down(say).await;
         }
+        let cluster = Cluster::up(say).await?;
+        let client = cluster.client();
+        // the operator goes last: it takes the resources' finalizers away
         for name in scenarios {
-            scenario::remove(&self.client(), &scenario::namespace(name)).await?;
+            say(&format!("removing the namespace {}", scenario::namespace_of(name)));
+            namespace::remove_and_wait(&client, &scenario::namespace_of(name)).await?;
         }
-        let mut helm = self.cluster.helm();
-        helm.args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait"]);
-        output_of(&mut helm).await.map(drop)
+        let mut helm = cluster.helm();
+        helm.args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--ignore-not-found"]);
+        output_of(&mut helm).await?;
+        namespace::remove_and_wait(&client, NAMESPACE).await
     }
 }
 
@@ -113,16 +121,17 @@ fn values(operator: &str, operator_digest: &str, sidecar: &str) -> anyhow::Resul
 }
 
 async fn install(cluster: &Cluster, values: &Value) -> anyhow::Result<()> {
+    namespace::ensure_ours(&cluster.client(), NAMESPACE).await?;
     let file = tempfile::NamedTempFile::with_suffix(".json")?;
     std::fs::write(file.path(), serde_json::to_vec(values)?)?;
     let mut helm = cluster.helm();
     helm.args(["upgrade", "--install", RELEASE]).arg(chart()).arg("--values").arg(file.path()).args([
         "--namespace",
         NAMESPACE,
-        "--create-namespace",
         "--wait",
         "--timeout",
         "120s",
     ]);
-    output_of(&mut helm).await.map(drop)
+    let installed = output_of(&mut helm).await.map(drop);
+    installed.context("can't install the chart; is the operator installed on this cluster already?")
 }

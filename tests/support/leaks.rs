@@ -11,6 +11,9 @@ use telegram_webhook_crds::{ADMIN_PORT, SIDECAR_CONTAINER, TelegramWebhook};
 
 use crate::pod_http;
 
+/// The operator's container in the chart.
+pub const OPERATOR_CONTAINER: &str = "operator";
+
 /// Every secret that this process has made or seen, with a name to report it by.
 static SECRETS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
@@ -20,7 +23,8 @@ pub fn remember(name: &str, secret: &str) {
     let (first, second) = secret.split_at(secret.len() / 2);
     for (part, text) in [("", secret), ("first half of ", first), ("second half of ", second)] {
         // a shorter piece would be found by chance
-        if text.len() >= 12 {
+        let known = secrets.iter().any(|(_, known)| known == text);
+        if text.len() >= 12 && !known {
             secrets.push((format!("{part}{name}"), text.to_owned()));
         }
     }
@@ -52,7 +56,7 @@ impl Search {
     pub async fn operator(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         for pod in pods.list(&ListParams::default()).await? {
-            self.logs(&pods, &pod).await?;
+            self.logs(&pods, &pod, OPERATOR_CONTAINER).await?;
             if pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
                 && pod.metadata.deletion_timestamp.is_none()
             {
@@ -81,7 +85,7 @@ impl Search {
                 continue;
             }
             self.look_at(&format!("status of {}", pod.name_any()), &serde_json::to_string(&pod.status)?);
-            self.logs(&pods, &pod).await?;
+            self.logs(&pods, &pod, SIDECAR_CONTAINER).await?;
             if pod.metadata.deletion_timestamp.is_none() {
                 for path in ["/metrics", "/config"] {
                     let name = pod.name_any();
@@ -93,21 +97,17 @@ impl Search {
         self.events(client, namespace).await
     }
 
-    async fn logs(&mut self, pods: &Api<Pod>, pod: &Pod) -> anyhow::Result<()> {
+    /// Looks at a container's log, and at that of its run before, if there was one.
+    async fn logs(&mut self, pods: &Api<Pod>, pod: &Pod, container: &str) -> anyhow::Result<()> {
         let name = pod.name_any();
-        let spec = pod.spec.as_ref();
-        let ours =
-            spec.into_iter().flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
-        for container in ours.filter(|container| container.name.starts_with("telegram-webhook-")) {
-            for previous in [false, true] {
-                let params =
-                    LogParams { container: Some(container.name.clone()), previous, ..LogParams::default() };
-                match pods.logs(&name, &params).await {
-                    Ok(text) => self.look_at(&format!("log of {name}/{}", container.name), &text),
-                    // there is no previous container, or the pod has just gone
-                    Err(kube::Error::Api(status)) if previous || status.code == 404 => {}
-                    Err(error) => return Err(error.into()),
-                }
+        for previous in [false, true] {
+            let params =
+                LogParams { container: Some(container.to_owned()), previous, ..LogParams::default() };
+            match pods.logs(&name, &params).await {
+                Ok(text) => self.look_at(&format!("log of {container} in {name}"), &text),
+                // there was no run before, the container has not started yet, or the pod has just gone
+                Err(kube::Error::Api(status)) if previous || [400, 404].contains(&status.code) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

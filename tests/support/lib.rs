@@ -8,6 +8,7 @@ pub mod installation;
 pub mod leaks;
 pub mod ledger;
 pub mod manifest;
+pub mod namespace;
 pub mod pki;
 pub mod pod_http;
 pub mod scenario;

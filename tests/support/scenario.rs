@@ -1,38 +1,36 @@
 //! One namespace of a test cluster with everything around the product: a simulator of Telegram, a CRM, a bot's token, a
 //! certificate. The demo is one scenario, every system test another.
 
+mod crm;
+mod secrets;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
-use http::Method;
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{ConfigMap, Namespace, Pod, Secret},
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
+use anyhow::ensure;
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
-    Api, Client, ResourceExt as _,
-    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams},
+    Api, Client,
+    api::{ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use telegram_webhook_crds::{BOT_TOKEN_LABEL, TelegramWebhook, WEBHOOK_PORT, child_name};
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
+use telegram_webhook_crds::{TelegramWebhook, child_name};
 
 use crate::{
-    crm::{Control, Received},
     installation::{Installation, SCENARIOS},
-    manifest,
-    pki::{Authority, Leaf},
-    pod_http::{self, PodConnection, ServiceProxy},
+    manifest, namespace,
+    pki::Authority,
+    pod_http::ServiceProxy,
     telegram::{
         control::{ControlClient, Enqueue},
         record::ApiCall,
     },
     wait,
 };
+
+pub use self::secrets::{bot_id, new_token};
 
 /// The simulator's manifest.
 pub const TELEGRAM: &str = include_str!("../manifests/telegram.yaml");
@@ -69,17 +67,13 @@ impl Scenario {
         let client = installation.client();
         let scenario = Self {
             client: client.clone(),
-            namespace: namespace(name),
+            namespace: namespace_of(name),
             authority: Authority::new()?,
             token: new_token()?,
             test_tools_image: installation.test_tools_image.clone(),
         };
-        scenario.remove_and_wait().await?;
-        let namespace = Namespace {
-            metadata: ObjectMeta { name: Some(scenario.namespace.clone()), ..ObjectMeta::default() },
-            ..Namespace::default()
-        };
-        Api::<Namespace>::all(client.clone()).create(&kube::api::PostParams::default(), &namespace).await?;
+        namespace::remove_and_wait(&client, &scenario.namespace).await?;
+        namespace::create(&client, &scenario.namespace).await?;
         let authority = ConfigMap {
             metadata: ObjectMeta { name: Some("authority".into()), ..ObjectMeta::default() },
             data: Some(BTreeMap::from([("ca.crt".to_owned(), scenario.authority.pem().to_owned())])),
@@ -131,41 +125,6 @@ impl Scenario {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Writes a Secret with a bot's token, labelled as the operator asks for.
-    pub async fn put_token(&self, name: &str, token: &str) -> anyhow::Result<()> {
-        self.put_secret(name, "Opaque", &[("token", token)], true).await
-    }
-
-    /// Writes a `kubernetes.io/tls` Secret.
-    pub async fn put_certificate(&self, name: &str, leaf: &Leaf) -> anyhow::Result<()> {
-        self.put_secret(name, "kubernetes.io/tls", &[("tls.crt", &leaf.chain), ("tls.key", &leaf.key)], false)
-            .await
-    }
-
-    /// Writes a Secret.
-    pub async fn put_secret(
-        &self,
-        name: &str,
-        type_: &str,
-        data: &[(&str, &str)],
-        token_label: bool,
-    ) -> anyhow::Result<()> {
-        let labels = token_label.then(|| BTreeMap::from([(BOT_TOKEN_LABEL.to_owned(), "true".to_owned())]));
-        let secret = Secret {
-            metadata: ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() },
-            type_: Some(type_.to_owned()),
-            data: Some(
-                data.iter()
-                    .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
-                    .collect(),
-            ),
-            ..Secret::default()
-        };
-        let params = PatchParams::apply(manifest::FIELD_MANAGER).force();
-        self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await?;
-        Ok(())
-    }
-
     /// Waits until all of a Deployment's pods are ready.
     pub async fn wait_for_deployment(&self, name: &str) -> anyhow::Result<()> {
         let api = self.api::<k8s_openapi::api::apps::v1::Deployment>();
@@ -187,7 +146,8 @@ impl Scenario {
     pub async fn start_crm_and_webhook(&self) -> anyhow::Result<()> {
         self.apply(TELEGRAM_WEBHOOK).await?;
         self.apply(CRM).await?;
-        self.wait_for_condition(WEBHOOK, "Ready", "True", None).await.map(drop)
+        self.wait_for_condition(WEBHOOK, "Ready", "True", None).await?;
+        self.remember_secrets().await
     }
 
     /// Waits for a condition, of the resource's current generation.
@@ -217,60 +177,6 @@ impl Scenario {
         .await
     }
 
-    /// The pair of path and token that Telegram is told.
-    pub async fn slot(&self, webhook: &str) -> anyhow::Result<Slot> {
-        let secret = self.api::<Secret>().get(&child_name(webhook)).await?;
-        let config = secret
-            .data
-            .and_then(|mut data| data.remove(CONFIG_FILE))
-            .context("the child Secret has no configuration")?;
-        let config = WebhookConfig::parse(&config.0)?;
-        config.slots.into_iter().next().context("the configuration has no slot")
-    }
-
-    /// The running pods of the CRM.
-    pub async fn crm_pods(&self) -> anyhow::Result<Vec<Pod>> {
-        let pods = self.api::<Pod>().list(&ListParams::default().labels("app=crm")).await?;
-        Ok(pods.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
-    }
-
-    /// Name of the CRM's only pod.
-    pub async fn crm_pod(&self) -> anyhow::Result<String> {
-        Ok(self.crm_pods().await?.first().context("the CRM has no pod")?.name_any())
-    }
-
-    /// Connects to the sidecar of the CRM's pod as Telegram would.
-    pub async fn connect(&self, webhook: &str) -> anyhow::Result<PodConnection> {
-        let tls = pod_http::tls_client(self.authority.pem())?;
-        let (pod, host) = (self.crm_pod().await?, self.host(webhook));
-        PodConnection::open(&self.client, &self.namespace, &pod, WEBHOOK_PORT, &tls, &host)
-            .await
-            .context("can't connect to the sidecar")
-    }
-
-    /// What the CRM has received, in order.
-    pub async fn received(&self) -> anyhow::Result<Vec<Received>> {
-        let value =
-            pod_http::call_service(&self.client, &self.namespace, "crm:http", Method::GET, "/received", None)
-                .await?;
-        Ok(serde_json::from_value(value)?)
-    }
-
-    /// Makes the CRM answer updates with `status` from now on.
-    pub async fn crm_answers(&self, status: u16) -> anyhow::Result<()> {
-        let control = serde_json::to_value(Control { status })?;
-        pod_http::call_service(
-            &self.client,
-            &self.namespace,
-            "crm:http",
-            Method::POST,
-            "/control",
-            Some(&control),
-        )
-        .await
-        .map(drop)
-    }
-
     /// Changes the resource's spec by a merge patch.
     pub async fn patch_spec(&self, webhook: &str, spec: Value) -> anyhow::Result<()> {
         let patch = Patch::Merge(json!({"spec": spec}));
@@ -289,24 +195,7 @@ impl Scenario {
 
     /// Deletes the scenario's namespace and all in it, without waiting.
     pub async fn remove(&self) -> anyhow::Result<()> {
-        remove(&self.client, &self.namespace).await
-    }
-
-    async fn remove_and_wait(&self) -> anyhow::Result<()> {
-        self.remove().await?;
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        wait::until(&format!("the end of namespace {}", self.namespace), PATIENCE, || async {
-            Ok(namespaces.get_opt(&self.namespace).await?.is_none().then_some(()))
-        })
-        .await
-    }
-}
-
-/// Deletes a namespace and all in it, without waiting; that there is none is fine.
-pub async fn remove(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    match Api::<Namespace>::all(client.clone()).delete(namespace, &DeleteParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(drop).map_err(Into::into),
+        namespace::remove(&self.client, &self.namespace).await
     }
 }
 
@@ -322,19 +211,14 @@ pub async fn send(
     Ok(made.update_ids.into_iter().collect())
 }
 
-/// A bot's id: the digits in front of its token's colon.
-pub fn bot_id(token: &str) -> i64 {
-    token.split_once(':').and_then(|(id, _)| id.parse().ok()).unwrap_or_default()
-}
-
 /// Namespace of the scenario called `name`.
-pub fn namespace(name: &str) -> String {
+pub fn namespace_of(name: &str) -> String {
     format!("tgwh-{name}")
 }
 
 /// Base URL of the simulator in the scenario called `name`; the operator must be told to accept it.
 pub fn api_server(name: &str) -> String {
-    format!("http://telegram.{}.svc.cluster.local:8081", namespace(name))
+    format!("http://telegram.{}.svc.cluster.local:8081", namespace_of(name))
 }
 
 /// `Type=Status(Reason): message` of each condition.
@@ -343,14 +227,4 @@ pub fn summary(conditions: &[Condition]) -> String {
         format!("{}={}({}): {}", condition.type_, condition.status, condition.reason, condition.message)
     };
     conditions.iter().map(each).collect::<Vec<_>>().join("; ")
-}
-
-/// A token of the form that @BotFather gives: the bot's id, a colon, 35 characters.
-pub fn new_token() -> anyhow::Result<String> {
-    let mut random = [0_u8; 22];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    let (id, rest) = random.split_at(4);
-    let id = u32::from_be_bytes([id[0], id[1], id[2], id[3]]) % 1_000_000_000 + 1_000_000_000;
-    let rest: String = hex::encode(rest).chars().take(35).collect();
-    Ok(format!("{id}:{rest}"))
 }

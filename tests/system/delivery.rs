@@ -1,29 +1,16 @@
 //! Updates go from Telegram through the injected sidecar to the CRM; nothing else does.
 
-use std::collections::BTreeSet;
-
-use anyhow::ensure;
 use http::Method;
 use telegram_webhook_crds::SIDECAR_CONTAINER;
 use telegram_webhook_tests::{
     crm::SECRET_HEADER,
     forgery::{self, Refusal},
     ledger::Ledger,
-    scenario::{PATIENCE, Scenario, WEBHOOK},
+    scenario::{PATIENCE, WEBHOOK},
     wait,
 };
 
 use crate::world::scenario;
-
-/// Waits until the CRM has all of `sent`, and returns the ledger.
-async fn delivered(scenario: &Scenario, sent: &BTreeSet<i64>) -> anyhow::Result<Ledger> {
-    wait::until("every update at the CRM", PATIENCE, || async {
-        let ledger = Ledger::new(sent, &scenario.received().await?);
-        ensure!(ledger.lost == 0, "{ledger}");
-        Ok(Some(ledger))
-    })
-    .await
-}
 
 #[test]
 fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
@@ -40,7 +27,7 @@ fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
         let refusals =
             forgery::try_all(&mut scenario.connect(WEBHOOK).await?, &scenario.slot(WEBHOOK).await?).await?;
         assert!(refusals.iter().all(Refusal::is_right), "{refusals:#?}");
-        let ledger = delivered(&scenario, &sent).await?;
+        let ledger = scenario.deliver(&sent).await?;
         assert!(ledger.is_clean(), "{ledger:?}");
         assert!(scenario.received().await?.iter().all(|received| !received.secret_header));
         Ok(scenario)
@@ -69,7 +56,7 @@ fn while_the_crm_is_down_telegram_keeps_the_updates_and_delivers_them_in_order_l
         .await?;
         assert_eq!(Ledger::new(&sent, &scenario.received().await?).delivered, 0);
         scenario.crm_answers(200).await?;
-        let ledger = delivered(&scenario, &sent).await?;
+        let ledger = scenario.deliver(&sent).await?;
         assert!(ledger.is_clean(), "{ledger:?}");
         Ok(scenario)
     });
@@ -100,7 +87,7 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
             200
         );
         let sent = scenario.send(20, 5).await?;
-        let received = delivered(&scenario, &sent).await?;
+        let received = scenario.deliver(&sent).await?;
         assert_eq!((received.lost, received.out_of_order), (0, 0), "{received:?}");
         let pod = scenario.crm_pods().await?.remove(0);
         let restarts = pod.status.unwrap().init_container_statuses.unwrap()[0].restart_count;

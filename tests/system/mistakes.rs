@@ -1,10 +1,13 @@
 //! Bad input gets a condition that names the field and the fix, and never touches a working webhook.
 
 use anyhow::{bail, ensure};
-use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
-use kube::api::PostParams;
+use k8s_openapi::api::{
+    core::v1::Service,
+    discovery::v1::{EndpointConditions, EndpointSlice},
+};
+use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
-use telegram_webhook_crds::TelegramWebhook;
+use telegram_webhook_crds::{TelegramWebhook, child_name};
 use telegram_webhook_tests::{
     pki::{Authority, Leaf},
     scenario::{PATIENCE, Scenario, TELEGRAM_WEBHOOK, WEBHOOK, new_token, summary},
@@ -114,6 +117,16 @@ async fn ipv6_only_name(scenario: &Scenario) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Pods that the resource's Service leads to.
+async fn ready_endpoints(scenario: &Scenario) -> anyhow::Result<usize> {
+    let of_service =
+        ListParams::default().labels(&format!("kubernetes.io/service-name={}", child_name(WEBHOOK)));
+    let slices = scenario.api::<EndpointSlice>().list(&of_service).await?;
+    let endpoints = slices.iter().flat_map(|slice| &slice.endpoints);
+    let ready = |conditions: &EndpointConditions| conditions.ready == Some(true);
+    Ok(endpoints.filter(|endpoint| endpoint.conditions.as_ref().is_some_and(ready)).count())
+}
+
 /// Waits until a condition of the resource's current generation has the mistake's reason, and checks what it says.
 async fn expect_condition(scenario: &Scenario, webhook: &str, mistake: &Mistake) -> anyhow::Result<()> {
     let api = scenario.api::<TelegramWebhook>();
@@ -150,6 +163,13 @@ fn every_mistake_gets_a_condition_and_none_touches_the_webhook() {
             scenario.patch_spec(WEBHOOK, mistake.spec.clone()).await?;
             if let Err(error) = expect_condition(&scenario, WEBHOOK, &mistake).await {
                 wrong.push(format!("{error:#}"));
+            }
+            if let Err(error) = scenario.deliver(&scenario.send(4, 4).await?).await {
+                wrong.push(format!("{}: the webhook no longer works: {error:#}", mistake.reason));
+            }
+            // updates may go on over connections from before; new ones must get through too
+            if ready_endpoints(&scenario).await? == 0 {
+                wrong.push(format!("{}: the Service leads nowhere", mistake.reason));
             }
             scenario.replace_spec(WEBHOOK, &good).await?;
         }

@@ -5,20 +5,25 @@
 //! fields that this program doesn't know survive.
 
 mod denial;
+mod images;
+mod pod;
 mod sidecar;
 
 use std::collections::BTreeMap;
 
 use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, jsonptr::PointerBuf};
-use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::core::DynamicObject;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use telegram_webhook_crds::{
     ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT, WEBHOOK_PORT_NAME,
 };
 
-pub use self::denial::Denial;
-use self::sidecar::{CONFIG_VOLUME, INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos};
+pub use self::{denial::Denial, images::Images};
+use self::{
+    pod::{Container, PodSpec},
+    sidecar::{CONFIG_VOLUME, INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos},
+};
 
 /// The container that kubectl takes when none is named; without it that would be the sidecar.
 const DEFAULT_CONTAINER_ANNOTATION: &str = "kubectl.kubernetes.io/default-container";
@@ -41,9 +46,9 @@ pub fn inject(
     pod: &DynamicObject,
     namespace: &str,
     webhooks: &[TelegramWebhook],
-    image: &str,
+    images: &Images,
 ) -> Result<Injection, Denial> {
-    let spec: PodSpec = serde_json::from_value(pod.data["spec"].clone()).map_err(Denial::Unreadable)?;
+    let spec = PodSpec::deserialize(&pod.data["spec"]).map_err(Denial::Unreadable)?;
     let labels = pod.metadata.labels.clone().unwrap_or_default();
     let matching = matching(webhooks, &labels);
     if matching.is_empty() {
@@ -52,7 +57,7 @@ pub fn inject(
     check_certificates(&matching)?;
     check_pod(&spec)?;
     Ok(Injection {
-        patch: patch(pod, &spec, &matching, image),
+        patch: patch(pod, &spec, &matching, images),
         webhooks: matching.iter().map(|webhook| sidecar::name(webhook).to_owned()).collect(),
         warnings: warnings(&spec),
     })
@@ -153,10 +158,10 @@ fn warnings(spec: &PodSpec) -> Vec<String> {
 }
 
 /// The operations that lead from `pod` to an injected pod.
-fn patch(pod: &DynamicObject, spec: &PodSpec, matching: &[&TelegramWebhook], image: &str) -> Patch {
+fn patch(pod: &DynamicObject, spec: &PodSpec, matching: &[&TelegramWebhook], images: &Images) -> Patch {
     let mut operations = Vec::new();
     patch_annotations(pod, spec, matching, &mut operations);
-    patch_container(pod, spec, image, &mut operations);
+    patch_container(pod, spec, images, &mut operations);
     patch_volumes(pod, matching, &mut operations);
     Patch(operations)
 }
@@ -186,18 +191,37 @@ fn patch_annotations(
 }
 
 /// First in the list: started before, and stopped after, everything else in the pod.
-fn patch_container(pod: &DynamicObject, spec: &PodSpec, image: &str, operations: &mut Vec<PatchOperation>) {
-    let wanted = sidecar::container(image, qos(spec));
+fn patch_container(
+    pod: &DynamicObject,
+    spec: &PodSpec,
+    images: &Images,
+    operations: &mut Vec<PatchOperation>,
+) {
+    let mut wanted = sidecar::container(&images.injected, qos(spec));
+    let present = &pod.data["spec"]["initContainers"];
     match position(spec) {
         Some(index) => {
-            if pod.data["spec"]["initContainers"][index] != wanted {
+            keep_what_others_decide(&mut wanted, &present[index], images);
+            if present[index] != wanted {
                 operations.push(replace(&["spec", "initContainers", &index.to_string()], wanted));
             }
         }
-        None if pod.data["spec"]["initContainers"].is_array() => {
-            operations.push(add(&["spec", "initContainers", "0"], wanted));
-        }
+        None if present.is_array() => operations.push(add(&["spec", "initContainers", "0"], wanted)),
         None => operations.push(add(&["spec", "initContainers"], json!([wanted]))),
+    }
+}
+
+/// Admission plugins and other webhooks come after us, and we are asked again: when an image is pulled (AlwaysPullImages), what
+/// the container may use (LimitRange) and where the image comes from (mirrors, digests) is for them to say. What the sidecar does
+/// is not.
+fn keep_what_others_decide(wanted: &mut Value, present: &Value, images: &Images) {
+    for field in ["imagePullPolicy", "resources", "resizePolicy"] {
+        if let Some(value) = present.get(field) {
+            wanted[field] = value.clone();
+        }
+    }
+    if let Some(image) = present["image"].as_str().filter(|image| images.allow(image)) {
+        wanted["image"] = json!(image);
     }
 }
 
@@ -230,12 +254,14 @@ fn other_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
 /// The class of the pod without the sidecar: guaranteed if every container's requests equal its limits.
 fn qos(spec: &PodSpec) -> Qos {
     let guaranteed = |container: &Container| {
-        let resources = container.resources.clone().unwrap_or_default();
-        let limits = resources.limits.unwrap_or_default();
-        // without a request the limit is taken for one
-        let requests = resources.requests.unwrap_or_default();
+        let resources = container.resources.as_ref();
+        let limits = resources.and_then(|resources| resources.limits.as_ref());
+        let requests = resources.and_then(|resources| resources.requests.as_ref());
         ["cpu", "memory"].iter().all(|&name| {
-            limits.get(name).is_some_and(|limit| requests.get(name).is_none_or(|request| request == limit))
+            let limit = limits.and_then(|limits| limits.get(name));
+            // without a request the limit is taken for one
+            let request = requests.and_then(|requests| requests.get(name)).or(limit);
+            limit.is_some() && request == limit
         })
     };
     if other_containers(spec).all(guaranteed) { Qos::Guaranteed } else { Qos::Other }

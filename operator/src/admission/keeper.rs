@@ -29,31 +29,28 @@ use serde_json::json;
 use telegram_webhook_crds::FIELD_MANAGER;
 use tokio::sync::watch;
 
-use super::{
-    api::{ApiError, in_time},
-    certs::{self, Authority, Leaf},
-};
+use super::certs::{self, Authority, Leaf};
+use crate::kubernetes::{self, within};
 
 /// The Secret that holds the CA.
 const SECRET: &str = "telegram-webhook-operator-ca";
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Before the next attempt when one failed, and twice as long each further time.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-const API_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which step failed.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("can't {0} the CA's Secret {SECRET}")]
-    Secret(&'static str, #[source] ApiError),
+    Secret(&'static str, #[source] kubernetes::Error),
     #[error("can't make a certificate")]
     Certificate(#[from] certs::Error),
     #[error("there is no MutatingWebhookConfiguration {0}")]
     NoConfiguration(String),
     #[error("can't read MutatingWebhookConfiguration {0}")]
-    ReadConfiguration(String, #[source] ApiError),
+    ReadConfiguration(String, #[source] kubernetes::Error),
     #[error("can't set the caBundle of MutatingWebhookConfiguration {0}")]
-    SetCaBundle(String, #[source] ApiError),
+    SetCaBundle(String, #[source] kubernetes::Error),
 }
 
 /// The certificate that the server shows now. Empty until there is one.
@@ -179,7 +176,7 @@ impl Keeper {
     }
 
     async fn read(&self) -> Result<Option<Secret>, Error> {
-        let secret = in_time(API_TIMEOUT, self.secrets.get_opt(SECRET)).await;
+        let secret = within(self.secrets.get_opt(SECRET)).await;
         secret.map_err(|error| Error::Secret("read", error))
     }
 
@@ -192,9 +189,9 @@ impl Keeper {
         let secret = secret(&authority, resource_version);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = if secret.metadata.resource_version.is_some() {
-            in_time(API_TIMEOUT, self.secrets.replace(SECRET, &params, &secret)).await
+            within(self.secrets.replace(SECRET, &params, &secret)).await
         } else {
-            in_time(API_TIMEOUT, self.secrets.create(&params, &secret)).await
+            within(self.secrets.create(&params, &secret)).await
         };
         match written {
             Ok(_) => Ok(authority),
@@ -209,7 +206,7 @@ impl Keeper {
     /// Puts `bundle` into the webhook configuration, and says whether it was not there before.
     async fn publish(&self, bundle: &str) -> Result<bool, Error> {
         let name = &self.configuration;
-        let configuration = in_time(API_TIMEOUT, self.configurations.get_opt(name))
+        let configuration = within(self.configurations.get_opt(name))
             .await
             .map_err(|error| Error::ReadConfiguration(name.clone(), error))?
             .ok_or_else(|| Error::NoConfiguration(name.clone()))?;
@@ -217,7 +214,7 @@ impl Keeper {
             return Ok(false);
         };
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        in_time(API_TIMEOUT, self.configurations.patch(name, &params, &Patch::Json::<()>(patch)))
+        within(self.configurations.patch(name, &params, &Patch::Json::<()>(patch)))
             .await
             .map_err(|error| Error::SetCaBundle(name.clone(), error))?;
         tracing::info!(configuration = name, "caBundle set");

@@ -14,10 +14,8 @@ use kube::{
 };
 use telegram_webhook_crds::{INJECT_LABEL, TelegramWebhook};
 
-use super::{
-    api::ApiError,
-    inject::{Denial, Injection, inject},
-};
+use super::inject::{Denial, Images, Injection, inject};
+use crate::kubernetes;
 
 /// How long looking up the resources may take. Less than the API server waits for the whole answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,9 +34,9 @@ pub trait LookUp: Send + Sync + 'static {
 }
 
 impl LookUp for Client {
-    type Error = ApiError;
+    type Error = kubernetes::Error;
 
-    async fn webhooks(&self, namespace: &str) -> Result<Vec<TelegramWebhook>, ApiError> {
+    async fn webhooks(&self, namespace: &str) -> Result<Vec<TelegramWebhook>, kubernetes::Error> {
         let api = Api::<TelegramWebhook>::namespaced(self.clone(), namespace);
         Ok(api.list(&ListParams::default()).await?.items)
     }
@@ -56,7 +54,7 @@ pub enum Error {
 /// Answers AdmissionReviews.
 pub struct Reviewer<L> {
     pub lookup: L,
-    pub sidecar_image: String,
+    pub images: Images,
 }
 
 impl<L: LookUp> Reviewer<L> {
@@ -83,7 +81,7 @@ impl<L: LookUp> Reviewer<L> {
             Ok(Err(error)) => return unavailable(response, namespace, &pod_name, &error),
             Err(elapsed) => return unavailable(response, namespace, &pod_name, &elapsed),
         };
-        match inject(pod, namespace, &webhooks, &self.sidecar_image) {
+        match inject(pod, namespace, &webhooks, &self.images) {
             Ok(injection) => allow(response, namespace, &pod_name, injection),
             Err(denial) => deny(response, namespace, &pod_name, &denial),
         }

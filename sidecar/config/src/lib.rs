@@ -1,5 +1,6 @@
-//! The configuration of one webhook: the file that the operator writes and the sidecar reads. Serde types, their strict
-//! parser and the digest by which both name a version of it; no checks beyond the shape, no files.
+//! What the operator and the sidecar agree on: the configuration of one webhook, which the one writes and the other reads, and the
+//! sidecar's ports. Serde types, their strict parser and the digest by which both name a version; no checks beyond the shape, no
+//! files.
 //!
 //! In a pod the sidecar finds one folder per `TelegramWebhook` under its configuration folder:
 //!
@@ -15,6 +16,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+/// Port for Telegram.
+pub const WEBHOOK_PORT: u16 = 18443;
+/// Port for probes, metrics and the operator.
+pub const ADMIN_PORT: u16 = 18444;
 /// Where the sidecar's configuration is mounted.
 pub const CONFIG_DIR: &str = "/etc/telegram-webhook-sidecar";
 /// Name of the file that holds a [`WebhookConfig`], and of its key in the operator's Secret.

@@ -10,11 +10,11 @@ use rustls::{
 };
 use telegram_webhook_sidecar_config::{TLS_CERT_FILE, TLS_KEY_FILE};
 
-use super::{problem::Findings, snapshot::Folder};
+use super::{problem::Findings, snapshot::Files};
 
 /// The chain and its key, if the key belongs to the first certificate.
-pub(super) fn parse(folder: &Folder, findings: &mut Findings<'_>) -> Option<Arc<CertifiedKey>> {
-    let chain = CertificateDer::pem_slice_iter(&folder.certificate).collect::<Result<Vec<_>, _>>();
+pub(super) fn parse(files: &Files, findings: &mut Findings<'_>) -> Option<Arc<CertifiedKey>> {
+    let chain = CertificateDer::pem_slice_iter(&files.certificate).collect::<Result<Vec<_>, _>>();
     let chain = match chain {
         Ok(chain) if !chain.is_empty() => Some(chain),
         Ok(_) => {
@@ -26,7 +26,7 @@ pub(super) fn parse(folder: &Folder, findings: &mut Findings<'_>) -> Option<Arc<
             None
         }
     };
-    let key = PrivateKeyDer::from_pem_slice(&folder.key);
+    let key = PrivateKeyDer::from_pem_slice(&files.key);
     if key.is_err() {
         findings.certificate(TLS_KEY_FILE, "holds no private key in PEM");
     }

@@ -7,10 +7,12 @@ use telegram_webhook_sidecar_config::{CONFIG_FILE, ParseError};
 /// One mistake.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    #[error("{}: can't be read: {source}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: can't be read: {source}", dir.display())]
+    UnreadableDir { dir: PathBuf, source: io::Error },
     #[error("{}: holds no folder of a TelegramWebhook", dir.display())]
     Empty { dir: PathBuf },
+    #[error("{folder}/{file}: can't be read: {source}")]
+    UnreadableFile { folder: String, file: &'static str, source: io::Error },
     #[error("{folder}/{CONFIG_FILE}: {source}")]
     Malformed { folder: String, source: ParseError },
     #[error("{folder}/{CONFIG_FILE}: {field}: {reason}")]
@@ -32,6 +34,17 @@ pub(super) struct Findings<'a> {
 // === impl Problem ===
 
 impl Problem {
+    /// The folder that it is about; none if it is about all of them.
+    pub fn folder(&self) -> Option<&str> {
+        match self {
+            Self::UnreadableDir { .. } | Self::Empty { .. } => None,
+            Self::UnreadableFile { folder, .. }
+            | Self::Malformed { folder, .. }
+            | Self::Field { folder, .. }
+            | Self::Certificate { folder, .. } => Some(folder),
+        }
+    }
+
     pub(super) fn field(folder: &str, field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Field { folder: folder.to_owned(), field: field.into(), reason: reason.into() }
     }
@@ -62,10 +75,6 @@ impl fmt::Display for Problems {
 impl<'a> Findings<'a> {
     pub(super) fn new(folder: &'a str) -> Self {
         Self { folder, problems: Vec::new() }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.problems.is_empty()
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {

@@ -1,19 +1,17 @@
 //! Keeps the policy up to date with the mounted folder.
 //!
-//! Polls, because the kubelet replaces a link and not the files: a watch on a file would see its last event there. A new version
-//! is taken as a whole; when it is bad the old one stays in use, and that is said and counted once per version.
+//! Polls, because the kubelet replaces a link and not the files: a watch on a file would see its last event there. Each folder of a
+//! new version is taken as a whole; when one is bad its old version stays in use, and that is said and counted once per version.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use telegram_webhook_sidecar_config::LoadedConfig;
 use tokio::{
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CurrentPolicy, Policy, Problems, Snapshot};
+use super::{CurrentPolicy, Policy, Problem, Problems, Snapshot};
 use crate::metrics::Metrics;
 
 /// Looks for new versions of the folder and swaps them in.
@@ -35,21 +33,26 @@ struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     Unchanged,
+    /// All of it is in use.
     Loaded,
+    /// Some of it can't be used, or none.
     Refused,
 }
 
 // === impl Reloader ===
 
 impl Reloader {
-    /// Loads the folder for the first time: without a valid configuration nothing starts.
+    /// Loads the folder for the first time: without a single webhook nothing starts.
     pub fn load(dir: PathBuf, metrics: Metrics) -> Result<Self, Problems> {
         let snapshot = Snapshot::read(&dir);
-        let seen = Seen::of(&snapshot, true);
-        let policy = Policy::from_snapshot(snapshot)?;
-        metrics.config_reloaded(true);
-        log_loaded(policy.loaded());
-        Ok(Self { dir, metrics, policy: Arc::new(ArcSwap::from_pointee(policy)), seen })
+        let seen = Seen::of(&snapshot);
+        let (policy, problems) = Policy::default().followed_by(snapshot);
+        if policy.webhooks().is_empty() {
+            return Err(Problems(problems));
+        }
+        let mut reloader = Self { dir, metrics, policy: Arc::default(), seen };
+        reloader.take(policy, &problems);
+        Ok(reloader)
     }
 
     /// The policy that this keeps up to date.
@@ -76,7 +79,7 @@ impl Reloader {
         }
     }
 
-    /// Takes over what is in the folder now, if it is new and valid.
+    /// Takes over what is in the folder now, if it is new, as far as it is valid.
     pub fn look(&mut self) -> Reload {
         // a link that hasn't moved says that nothing changed, unless what it names couldn't be used
         let link = Snapshot::link(&self.dir);
@@ -88,46 +91,53 @@ impl Reloader {
             self.seen.link = snapshot.link;
             return Reload::Unchanged;
         }
-        let mut seen = Seen::of(&snapshot, true);
-        let reload = match Policy::from_snapshot(snapshot) {
-            Ok(policy) => {
-                let loaded = policy.loaded();
-                self.policy.store(Arc::new(policy));
-                self.metrics.config_reloaded(true);
-                log_loaded(loaded);
-                Reload::Loaded
+        self.seen = Seen::of(&snapshot);
+        let (policy, problems) = self.policy.load().followed_by(snapshot);
+        self.take(policy, &problems)
+    }
+
+    /// Puts the policy in use and says what became of each folder.
+    fn take(&mut self, policy: Policy, problems: &[Problem]) -> Reload {
+        self.seen.good = problems.is_empty();
+        self.metrics.config_reloaded(problems.is_empty());
+        let former = self.policy.swap(Arc::new(policy));
+        let policy = self.policy.load();
+        for problem in problems {
+            if problem.folder().is_none_or(|folder| policy.of_folder(folder).is_some()) {
+                tracing::error!(%problem, "new configuration refused, the old one stays in use");
+            } else {
+                tracing::error!(%problem, "configuration refused, its webhook is left out");
             }
-            Err(problems) => {
-                seen.good = false;
-                self.metrics.config_reloaded(false);
-                for problem in problems.iter() {
-                    tracing::error!(%problem, "new configuration refused, the old one stays in use");
-                }
-                Reload::Refused
-            }
-        };
-        self.seen = seen;
-        reload
+        }
+        log_changes(&former, &policy);
+        if problems.is_empty() { Reload::Loaded } else { Reload::Refused }
     }
 }
 
 // === impl Seen ===
 
 impl Seen {
-    fn of(snapshot: &Snapshot, good: bool) -> Self {
-        Self { link: snapshot.link.clone(), digest: snapshot.digest, good }
+    fn of(snapshot: &Snapshot) -> Self {
+        Self { link: snapshot.link.clone(), digest: snapshot.digest, good: false }
     }
 }
 
-fn log_loaded(loaded: LoadedConfig) {
-    for webhook in loaded.webhooks {
+fn log_changes(former: &Policy, policy: &Policy) {
+    for webhook in policy.webhooks() {
+        if former.webhooks().iter().any(|former| Arc::ptr_eq(former, webhook)) {
+            continue;
+        }
+        let loaded = webhook.loaded();
         tracing::info!(
-            webhook = webhook.webhook,
-            digest = webhook.digest,
-            slots = ?webhook.slots,
-            certificate_digest = webhook.certificate_digest,
+            webhook = loaded.webhook,
+            digest = loaded.digest,
+            slots = ?loaded.slots,
+            certificate_digest = loaded.certificate_digest,
             "configuration loaded"
         );
+    }
+    for webhook in former.webhooks().iter().filter(|former| policy.of_folder(&former.folder).is_none()) {
+        tracing::info!(webhook = %webhook.name, "configuration removed");
     }
 }
 

@@ -18,19 +18,25 @@ const DATA_LINK: &str = "..data";
 /// The kubelet swaps at most once in many seconds: more moved links than this in a row is not the kubelet.
 const ATTEMPTS: usize = 5;
 
-/// Every file as it was at one moment, and what couldn't be read.
+/// Every file as it was at one moment.
 pub struct Snapshot {
     /// Where `..data` pointed; none in a plain folder.
     pub link: Option<PathBuf>,
     /// Changes with every byte of every file, and with what couldn't be read.
     pub digest: [u8; 32],
-    pub(super) folders: Vec<Folder>,
-    pub(super) problems: Vec<Problem>,
+    /// At least one, sorted by name; or why there is none.
+    pub(super) folders: Result<Vec<Folder>, Problem>,
+}
+
+/// The folder of one webhook.
+pub(super) struct Folder {
+    pub(super) name: String,
+    /// Or what is missing.
+    pub(super) files: Result<Files, Vec<Problem>>,
 }
 
 /// The files of one webhook.
-pub(super) struct Folder {
-    pub(super) name: String,
+pub(super) struct Files {
     pub(super) config: Vec<u8>,
     pub(super) certificate: Vec<u8>,
     pub(super) key: Vec<u8>,
@@ -59,38 +65,29 @@ impl Snapshot {
     fn read_once(dir: &Path) -> Self {
         let link = Self::link(dir);
         let root = link.as_ref().map_or_else(|| dir.to_owned(), |link| dir.join(link));
-        let mut folders = Vec::new();
-        let mut problems = Vec::new();
-        match folder_names(&root) {
-            Ok(names) if names.is_empty() => problems.push(Problem::Empty { dir: dir.to_owned() }),
-            Ok(names) => {
-                for name in names {
-                    match Folder::read(&root, name) {
-                        Ok(folder) => folders.push(folder),
-                        Err(found) => problems.extend(found),
-                    }
-                }
-            }
-            Err(source) => problems.push(Problem::Unreadable { path: dir.to_owned(), source }),
-        }
-        Self { digest: digest(&folders, &problems), link, folders, problems }
+        let folders = match folder_names(&root) {
+            Ok(names) if names.is_empty() => Err(Problem::Empty { dir: dir.to_owned() }),
+            Ok(names) => Ok(names.into_iter().map(|name| Folder::read(&root, name)).collect()),
+            Err(source) => Err(Problem::UnreadableDir { dir: dir.to_owned(), source }),
+        };
+        Self { digest: digest(&folders), link, folders }
     }
 }
 
 // === impl Folder ===
 
 impl Folder {
-    fn read(root: &Path, name: String) -> Result<Self, Vec<Problem>> {
+    fn read(root: &Path, name: String) -> Self {
         let mut problems = Vec::new();
-        let mut read = |file: &str| {
+        let mut read = |file: &'static str| {
             fs::read(root.join(&name).join(file)).unwrap_or_else(|source| {
-                let path = Path::new(&name).join(file);
-                problems.push(Problem::Unreadable { path, source });
+                problems.push(Problem::UnreadableFile { folder: name.clone(), file, source });
                 Vec::new()
             })
         };
-        let (config, certificate, key) = (read(CONFIG_FILE), read(TLS_CERT_FILE), read(TLS_KEY_FILE));
-        if problems.is_empty() { Ok(Self { name, config, certificate, key }) } else { Err(problems) }
+        let files =
+            Files { config: read(CONFIG_FILE), certificate: read(TLS_CERT_FILE), key: read(TLS_KEY_FILE) };
+        Self { files: if problems.is_empty() { Ok(files) } else { Err(problems) }, name }
     }
 }
 
@@ -111,21 +108,28 @@ fn folder_names(root: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn digest(folders: &[Folder], problems: &[Problem]) -> [u8; 32] {
+fn digest(folders: &Result<Vec<Folder>, Problem>) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
         // the length keeps two parts from looking like one
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     };
-    for folder in folders {
-        add(folder.name.as_bytes());
-        add(&folder.config);
-        add(&folder.certificate);
-        add(&folder.key);
-    }
-    for problem in problems {
-        add(problem.to_string().as_bytes());
+    match folders {
+        Err(problem) => add(problem.to_string().as_bytes()),
+        Ok(folders) => {
+            for folder in folders {
+                add(folder.name.as_bytes());
+                match &folder.files {
+                    Ok(files) => {
+                        add(&files.config);
+                        add(&files.certificate);
+                        add(&files.key);
+                    }
+                    Err(problems) => problems.iter().for_each(|problem| add(problem.to_string().as_bytes())),
+                }
+            }
+        }
     }
     hash.finalize().into()
 }

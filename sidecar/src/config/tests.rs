@@ -1,9 +1,15 @@
-use std::fs;
+use std::{fs, path::Path};
 
 use telegram_webhook_sidecar_config::{CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig};
 
 use super::*;
 use crate::test_util::{raw_config, slot, write_webhook};
+
+/// The policy that a folder leads to at a start, and what is wrong with it.
+fn load(dir: &Path) -> (Policy, Vec<String>) {
+    let (policy, problems) = Policy::default().followed_by(Snapshot::read(dir));
+    (policy, problems.iter().map(ToString::to_string).collect())
+}
 
 /// What is wrong with a folder that holds one webhook, changed.
 fn problems_of(change: impl FnOnce(&mut WebhookConfig)) -> Vec<String> {
@@ -11,10 +17,9 @@ fn problems_of(change: impl FnOnce(&mut WebhookConfig)) -> Vec<String> {
     let mut config = raw_config("a");
     change(&mut config);
     write_webhook(dir.path(), "a", &config);
-    match Policy::load(dir.path()) {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
-    }
+    let (policy, problems) = load(dir.path());
+    assert_eq!(policy.webhooks().is_empty(), !problems.is_empty());
+    problems
 }
 
 #[test]
@@ -73,13 +78,36 @@ fn the_largest_allowed_values_are_allowed() {
 }
 
 #[test]
-fn two_webhooks_with_one_name_or_one_path_are_refused() {
+fn of_two_webhooks_with_one_name_and_path_the_one_that_was_there_first_stays() {
+    for first in ["a", "b"] {
+        let second = if first == "a" { "b" } else { "a" };
+        let dir = tempfile::tempdir().unwrap();
+        write_webhook(dir.path(), first, &raw_config("x"));
+        let (policy, _) = load(dir.path());
+        write_webhook(dir.path(), second, &raw_config("x"));
+        let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+        let folders: Vec<_> = policy.webhooks().iter().map(|webhook| &webhook.folder).collect();
+        assert_eq!(folders, [first]);
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let same = |field: &str| format!("{second}/config.json: {field}: the folder {first} has the same");
+        assert_eq!(problems, [same("webhook"), same("slots[0].path")]);
+    }
+}
+
+#[test]
+fn a_former_version_that_would_take_the_path_of_another_is_left_out() {
     let dir = tempfile::tempdir().unwrap();
-    write_webhook(dir.path(), "a", &raw_config("x"));
-    write_webhook(dir.path(), "b", &raw_config("x"));
-    let problems = Policy::load(dir.path()).unwrap_err().to_string();
-    assert!(problems.contains("b/config.json: webhook: the folder a has the same"), "{problems}");
-    assert!(problems.contains("b/config.json: slots[0].path: the folder a has the same"), "{problems}");
+    write_webhook(dir.path(), "a", &raw_config("a"));
+    write_webhook(dir.path(), "b", &raw_config("b"));
+    let (policy, _) = load(dir.path());
+    // b's path moves to a while b breaks
+    let mut moved = raw_config("a");
+    moved.slots = raw_config("b").slots;
+    write_webhook(dir.path(), "a", &moved);
+    fs::remove_file(dir.path().join("b").join(CONFIG_FILE)).unwrap();
+    let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+    assert_eq!(policy.webhooks().len(), 1);
+    assert_eq!(problems.len(), 1);
 }
 
 #[test]
@@ -88,7 +116,8 @@ fn every_file_that_is_missing_is_named() {
         let dir = tempfile::tempdir().unwrap();
         write_webhook(dir.path(), "a", &raw_config("a"));
         fs::remove_file(dir.path().join("a").join(file)).unwrap();
-        let problems = Policy::load(dir.path()).unwrap_err().to_string();
+        let (_, problems) = load(dir.path());
+        let problems = problems.join("; ");
         assert!(problems.starts_with(&format!("a/{file}: can't be read")), "{problems}");
     }
 }
@@ -105,7 +134,8 @@ fn files_that_hold_no_certificate_or_key_are_named() {
         let dir = tempfile::tempdir().unwrap();
         write_webhook(dir.path(), "a", &raw_config("a"));
         fs::write(dir.path().join("a").join(file), content).unwrap();
-        let problems = Policy::load(dir.path()).unwrap_err().to_string();
+        let (_, problems) = load(dir.path());
+        let problems = problems.join("; ");
         assert!(problems.starts_with(&format!("a/{file}: ")), "{file} {content:?}: {problems}");
     }
 }
@@ -114,7 +144,7 @@ fn files_that_hold_no_certificate_or_key_are_named() {
 fn debug_output_holds_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     write_webhook(dir.path(), "a", &raw_config("a"));
-    let policy = Policy::load(dir.path()).unwrap();
+    let (policy, _) = load(dir.path());
     let slots = &policy.webhooks()[0].slots;
     let shown = format!("{policy:?} {slots:?}");
     assert!(shown.contains("crm/a") && shown.contains("SecretDigest(..)"), "{shown}");

@@ -19,9 +19,10 @@ const MAX_TIMEOUT_SECONDS: u64 = 55;
 
 /// One bot's webhook.
 pub struct Webhook {
+    /// Name of the folder that it was read from.
+    pub folder: String,
     /// `namespace/name` of the `TelegramWebhook`.
     pub name: Arc<str>,
-    pub bot_id: i64,
     /// DNS name that Telegram connects to.
     pub host: DnsName<'static>,
     /// Accepted pairs of path and token; the first is the current one.
@@ -57,37 +58,40 @@ pub struct Limits {
 
 impl Webhook {
     /// Checks the files of one folder and reports all that is wrong with them.
-    pub(super) fn parse(folder: &Folder) -> Result<Self, Vec<Problem>> {
-        let mut findings = Findings::new(&folder.name);
-        let certificate = certificate::parse(folder, &mut findings);
-        let config = WebhookConfig::parse(&folder.config).map_err(|source| findings.malformed(source)).ok();
+    pub(super) fn parse(folder: Folder) -> Result<Self, Vec<Problem>> {
+        let Folder { name: folder, files } = folder;
+        let files = files?;
+        let mut findings = Findings::new(&folder);
+        let certificate = certificate::parse(&files, &mut findings);
+        let config = WebhookConfig::parse(&files.config).map_err(|source| findings.malformed(source)).ok();
         let checked = config.map(|config| {
+            bot_id(config.bot_id, &mut findings);
             (
                 name(&config.webhook, &mut findings),
-                bot_id(config.bot_id, &mut findings),
                 host(&config.host, &mut findings),
                 slots(&config.slots, &mut findings),
                 upstream(&config.upstream, &mut findings),
                 limits(&config.limits, &mut findings),
             )
         });
+        let problems = findings.into_problems();
         match (checked, certificate) {
-            (Some((name, bot_id, Some(host), slots, Some(upstream), limits)), Some(certificate))
-                if findings.is_empty() =>
+            (Some((name, Some(host), slots, Some(upstream), limits)), Some(certificate))
+                if problems.is_empty() =>
             {
                 Ok(Self {
+                    folder,
                     name,
-                    bot_id,
                     host,
                     slots,
                     upstream,
                     limits,
                     certificate,
-                    digest: file_digest(&folder.config),
-                    certificate_digest: file_digest(&folder.certificate),
+                    digest: file_digest(&files.config),
+                    certificate_digest: file_digest(&files.certificate),
                 })
             }
-            _ => Err(findings.into_problems()),
+            _ => Err(problems),
         }
     }
 }
@@ -106,11 +110,10 @@ fn name(name: &str, findings: &mut Findings<'_>) -> Arc<str> {
     name.into()
 }
 
-fn bot_id(id: i64, findings: &mut Findings<'_>) -> i64 {
+fn bot_id(id: i64, findings: &mut Findings<'_>) {
     if id <= 0 {
         findings.field("botId", "must be above 0");
     }
-    id
 }
 
 fn host(host: &str, findings: &mut Findings<'_>) -> Option<DnsName<'static>> {

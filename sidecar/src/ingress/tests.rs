@@ -9,7 +9,9 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::test_util::{policy, raw_config, slot};
 
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+fn peer() -> Peer {
+    Peer::new((Ipv4Addr::LOCALHOST, 1).into())
+}
 
 /// A CRM is never reached by what these tests send.
 fn ingress() -> Ingress {
@@ -51,7 +53,7 @@ async fn each_refusal_is_counted_under_its_own_name() {
         ("/path-a-2", &["token-a"], "crm/a", "token_wrong", 401),
     ] {
         let ingress = ingress();
-        let response = ingress.answer(PEER, post(path, tokens)).await;
+        let response = ingress.answer(&peer(), post(path, tokens)).await;
         assert_eq!(response.status().as_u16(), status, "{path} {tokens:?}");
         assert!(counted(&ingress, webhook, outcome), "{path} {tokens:?}");
     }
@@ -73,7 +75,7 @@ async fn a_known_path_tells_the_method_it_wants() {
     let ingress = ingress();
     let mut request = post("/path-b", &["token-b"]);
     *request.method_mut() = Method::GET;
-    let response = ingress.answer(PEER, request).await;
+    let response = ingress.answer(&peer(), request).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()[header::ALLOW], "POST");
 }
@@ -81,10 +83,10 @@ async fn a_known_path_tells_the_method_it_wants() {
 #[tokio::test]
 async fn while_draining_every_answer_closes_its_connection() {
     let ingress = ingress();
-    let response = ingress.answer(PEER, post("/", &[])).await;
+    let response = ingress.answer(&peer(), post("/", &[])).await;
     assert!(!response.headers().contains_key(header::CONNECTION));
     ingress.readiness.start_draining();
-    let response = ingress.answer(PEER, post("/", &[])).await;
+    let response = ingress.answer(&peer(), post("/", &[])).await;
     assert_eq!(response.headers()[header::CONNECTION], "close");
 }
 
@@ -94,7 +96,7 @@ async fn a_body_that_trickles_is_cut_off_at_the_deadline() {
     let body = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Infallible>>());
     let request = post("/path-a", &["token-a"]).map(|_| body);
     let started = Instant::now();
-    let response = ingress.answer(PEER, request).await;
+    let response = ingress.answer(&peer(), request).await;
     assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(started.elapsed().as_secs(), 10);
     assert!(started.elapsed() < Duration::from_secs(11));
@@ -106,7 +108,7 @@ async fn a_body_of_unknown_length_is_cut_off_at_the_cap() {
     let frames = ["12345", "67890", "1"].map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(part))));
     let body = StreamBody::new(futures::stream::iter(frames));
     let request = post("/path-a", &["token-a"]).map(|_| body);
-    let response = ingress.answer(PEER, request).await;
+    let response = ingress.answer(&peer(), request).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(response.headers()[header::CONNECTION], "close");
 }
@@ -117,7 +119,7 @@ async fn a_length_beyond_any_number_is_too_large() {
     let mut request = post("/path-a", &["token-a"]);
     let length = HeaderValue::from_static("99999999999999999999999999");
     request.headers_mut().insert(header::CONTENT_LENGTH, length);
-    let response = ingress.answer(PEER, request).await;
+    let response = ingress.answer(&peer(), request).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 

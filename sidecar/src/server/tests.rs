@@ -2,13 +2,14 @@ use std::net::Ipv4Addr;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    sync::Semaphore,
     time::Instant,
 };
 
 use super::*;
 use crate::test_util::{policy, raw_config};
 
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Answers 200, once it may.
@@ -23,7 +24,8 @@ impl Ok200 {
 }
 
 impl Handler for Ok200 {
-    async fn handle(&self, _: SocketAddr, _: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn handle(&self, peer: &Peer, _: Request<Incoming>) -> Response<Full<Bytes>> {
+        peer.prove();
         self.may_answer.acquire().await.unwrap().forget();
         Response::new(Full::default())
     }
@@ -32,9 +34,15 @@ impl Handler for Ok200 {
 /// The client's end of a connection that is served in memory.
 fn connection() -> DuplexStream {
     let (ours, theirs) = duplex(MAX_BUFFER);
-    let shared =
-        Shared { tls: None, handler: Ok200::at_once(), metrics: None, stop: CancellationToken::new() };
-    tokio::spawn(async move { shared.http(ours, PEER).await });
+    let shared = Shared {
+        tls: None,
+        handler: Ok200::at_once(),
+        head_timeout: HEAD_TIMEOUT,
+        metrics: None,
+        stop: CancellationToken::new(),
+    };
+    let peer = Peer::new((Ipv4Addr::LOCALHOST, 1).into());
+    tokio::spawn(async move { shared.http(ours, &peer).await });
     theirs
 }
 
@@ -46,6 +54,7 @@ async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Ser
         tls,
         handler: Ok200::at_once(),
         max_connections: 1,
+        head_timeout: HEAD_TIMEOUT,
         metrics: Some(metrics.clone()),
     };
     (address, server)
@@ -74,12 +83,12 @@ async fn seconds_until_closed<IO: AsyncRead + Unpin>(mut io: IO) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_without_a_request_lives_longer_than_telegram_keeps_it() {
+async fn a_connection_without_a_request_is_closed_after_its_time() {
     assert_eq!(seconds_until_closed(connection()).await, 75);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_between_requests_lives_longer_than_telegram_keeps_it() {
+async fn a_connection_between_requests_is_kept_and_then_closed_after_its_time() {
     let mut connection = connection();
     for _ in 0..3 {
         assert!(ask(&mut connection).await.starts_with("HTTP/1.1 200 OK\r\n"));
@@ -108,6 +117,20 @@ async fn a_head_that_is_too_large_is_refused() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     assert!(answer.contains("content-length: 0\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_that_has_proven_nothing_gives_way_and_is_counted() {
+    let metrics = Metrics::new();
+    let (address, server) = server(None, &metrics).await;
+    tokio::spawn(server.run(CancellationToken::new()));
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(b"GET /").await.unwrap();
+    let mut newer = TcpStream::connect(address).await.unwrap();
+    ask(&mut newer).await;
+    // without an answer: closed, or reset as it was saying something
+    assert_eq!(silent.read(&mut [0]).await.unwrap_or_default(), 0);
+    assert!(metrics.encode().unwrap().contains("connections_ended_total{outcome=\"evicted\"} 1\n"));
 }
 
 #[tokio::test]

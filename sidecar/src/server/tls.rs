@@ -30,15 +30,18 @@ pub fn server_config(policy: CurrentPolicy) -> Result<ServerConfig, rustls::Erro
     Ok(config)
 }
 
-/// The certificate for a host; for a client that names none, the one there is if all webhooks have the same host.
+/// The certificate for a host. For one that no webhook has, or for a client that names none, the only certificate there is: a
+/// bot whose host has just changed in the configuration is still called by its former one, for which the certificate may be valid.
 fn certificate(policy: &Policy, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
     let webhooks = policy.webhooks();
     let first = webhooks.first()?;
-    let found = match server_name {
-        Some(name) => webhooks.iter().find(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)),
-        None => webhooks.iter().all(|webhook| webhook.host == first.host).then_some(first),
-    };
-    found.map(|webhook| Arc::clone(&webhook.certificate))
+    let named = server_name
+        .and_then(|name| webhooks.iter().find(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)));
+    let only = webhooks
+        .iter()
+        .all(|webhook| webhook.host == first.host || webhook.certificate_digest == first.certificate_digest)
+        .then_some(first);
+    named.or(only).map(|webhook| Arc::clone(&webhook.certificate))
 }
 
 // === impl PolicyCertificates ===

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use telegram_webhook_crds::{SIDECAR_CONTAINER, child_name};
 use telegram_webhook_tests::{
     crm::Received,
@@ -22,26 +22,31 @@ const CHATS: usize = 50;
 /// Time within which they must have arrived; it usually takes under 20 seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Runs the demo; `exit` tears everything down at once instead of waiting for Ctrl-C.
+/// Runs the demo; `exit` takes everything down at once instead of waiting for Ctrl-C, which does so at any time.
 pub async fn run(exit: bool) -> anyhow::Result<()> {
     let progress = Progress::new();
-    let installation = Installation::up(&progress.sayer()).await?;
-    let outcome = play(&installation, &progress).await;
-    if let Ok(outcome) = &outcome
-        && !exit
-    {
-        println!("\n{}\n\n{}", commands(&installation, &outcome.scenario), outcome.line);
-        println!("\nEverything stays up until Ctrl-C.");
-        tokio::signal::ctrl_c().await?;
-    }
+    let outcome = tokio::select! {
+        outcome = show(&progress, exit) => outcome,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into).and(Ok(None)),
+    };
     progress.say("taking everything down");
-    installation.down(&progress.sayer(), &[installation::DEMO]).await?;
-    let outcome = outcome?;
-    println!("{}", outcome.line);
-    if !outcome.right {
-        bail!("the demo did not go as it should: see the table");
-    }
+    Installation::down(&progress.sayer(), &[installation::DEMO]).await?;
+    let Some(Outcome { line, right, .. }) = outcome? else { return Ok(()) };
+    println!("{line}");
+    ensure!(right, "the demo did not go as it should: see the table");
     Ok(())
+}
+
+/// Everything but the end. Without `exit` it waits for ever after the table.
+async fn show(progress: &Progress, exit: bool) -> anyhow::Result<Option<Outcome>> {
+    let installation = Installation::up(&progress.sayer()).await?;
+    let outcome = play(&installation, progress).await?;
+    if !exit {
+        println!("{}\n\n{}", commands(&installation, &outcome.scenario), outcome.line);
+        println!("\nEverything stays up until Ctrl-C.");
+        std::future::pending::<()>().await;
+    }
+    Ok(Some(outcome))
 }
 
 struct Outcome {
@@ -104,16 +109,17 @@ fn commands(installation: &Installation, scenario: &Scenario) -> String {
     let namespace = &scenario.namespace;
     format!(
         "Look around:
-  export KUBECONFIG={kubeconfig}
+  export KUBECONFIG={kubeconfig} PATH={bin}:$PATH
   kubectl -n {namespace} get telegramwebhooks -o wide
   kubectl -n {namespace} describe telegramwebhook {WEBHOOK}
   kubectl -n {namespace} get pods,services,endpointslices
   kubectl -n {namespace} logs deployment/crm -c crm --tail 5
   kubectl -n {namespace} logs deployment/crm -c {SIDECAR_CONTAINER} --tail 5
   kubectl -n {namespace} get service {child}
-  kubectl -n {operator} logs deployment/telegram-webhook-operator --tail 20
+  kubectl -n {operator} logs -l app.kubernetes.io/name=telegram-webhook-operator -c operator --prefix --tail 20
   kubectl get --raw /api/v1/namespaces/{namespace}/services/telegram:http/proxy/control/summary",
         kubeconfig = installation.cluster.kubeconfig().display(),
+        bin = installation.cluster.bin().display(),
         child = child_name(WEBHOOK),
         operator = installation::NAMESPACE,
     )

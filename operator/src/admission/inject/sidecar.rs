@@ -64,8 +64,17 @@ pub fn container(image: &str, qos: Qos) -> Value {
 
 /// The volumes. One projected volume holds everything: it has one `..data` link, so the sidecar sees all of a change or
 /// nothing. `webhooks` are sorted by name.
+///
+/// The kubelet doesn't start a pod, nor update its volume, while a source that isn't optional is missing. For one resource
+/// that is right: nothing runs unprotected, and it starts as soon as its Secrets are there. Of several, one that was
+/// suspended, deleted or never worked must not stop the others.
 pub fn volumes(webhooks: &[&TelegramWebhook]) -> [Value; 2] {
-    let sources: Vec<Value> = webhooks.iter().flat_map(|webhook| sources(webhook)).collect();
+    let mut sources: Vec<Value> = webhooks.iter().flat_map(|webhook| sources(webhook)).collect();
+    if webhooks.len() > 1 {
+        for source in &mut sources {
+            source["secret"]["optional"] = json!(true);
+        }
+    }
     [
         // mode 0644: files belong to root and the sidecar isn't root; only its container mounts the volume
         json!({"name": CONFIG_VOLUME, "projected": {"defaultMode": 0o644, "sources": sources}}),

@@ -5,6 +5,10 @@ use super::*;
 
 const IMAGE: &str = "registry.example/sidecar:1.2.3";
 
+fn images() -> Images {
+    Images { injected: IMAGE.to_owned(), mirrors: vec!["mirror.example/sidecar".to_owned()] }
+}
+
 fn webhook(name: &str, labels: &Value) -> TelegramWebhook {
     from_value(json!({
         "apiVersion": "telegram-webhook.dev/v1alpha1",
@@ -55,7 +59,7 @@ fn parsed(pod: &Value) -> DynamicObject {
 }
 
 fn run(pod: &Value, webhooks: &[TelegramWebhook]) -> Result<Injection, Denial> {
-    inject(&parsed(pod), "crm", webhooks, IMAGE)
+    inject(&parsed(pod), "crm", webhooks, &images())
 }
 
 /// The pod after the patch.
@@ -80,8 +84,10 @@ fn an_injected_pod_is_left_alone() {
         pod_with("/spec/volumes", json!([{"name": "data", "emptyDir": {}}])),
         pod_with("/metadata/annotations", json!({"a": "b"})),
     ] {
-        let once = injected(&pod, &[support()]);
-        assert_eq!(run(&once, &[support()]).unwrap().patch, Patch(Vec::new()));
+        for webhooks in [vec![support()], vec![support(), webhook("sales", &json!({"app": "crm"}))]] {
+            let once = injected(&pod, &webhooks);
+            assert_eq!(run(&once, &webhooks).unwrap().patch, Patch(Vec::new()));
+        }
     }
 }
 
@@ -136,6 +142,44 @@ fn of_a_differing_sidecar_only_our_parts_are_replaced() {
 }
 
 #[test]
+fn what_admission_plugins_and_other_webhooks_decide_is_kept() {
+    let mut decided = injected(&pod(), &[support()]);
+    let container = &mut decided["spec"]["initContainers"][0];
+    // AlwaysPullImages; a LimitRange; the API server's own default; a registry mirror
+    container["imagePullPolicy"] = json!("Always");
+    container["resources"] = json!({
+        "requests": {"cpu": "10m", "memory": "24Mi"},
+        "limits": {"cpu": "200m", "memory": "64Mi"},
+    });
+    container["resizePolicy"] = json!([{"resourceName": "cpu", "restartPolicy": "NotRequired"}]);
+    container["image"] = json!("mirror.example/sidecar:1.2.3");
+    assert_eq!(run(&decided, &[support()]).unwrap().patch, Patch(Vec::new()));
+
+    // kept, too, where something else has to be put right
+    let mut altered = decided.clone();
+    altered["spec"]["initContainers"][0]["command"] = json!(["/bin/true"]);
+    assert_eq!(injected(&altered, &[support()]), decided);
+}
+
+#[test]
+fn what_the_sidecar_does_is_not_for_others_to_decide() {
+    let fresh = injected(&pod(), &[support()]);
+    for (field, value) in [
+        ("args", json!(["drain"])),
+        ("command", json!(["/bin/true"])),
+        ("env", json!([{"name": "LD_PRELOAD", "value": "/evil.so"}])),
+        ("ports", json!([])),
+        ("restartPolicy", json!(null)),
+        ("securityContext", json!({"privileged": true})),
+        ("volumeMounts", json!([])),
+    ] {
+        let mut altered = fresh.clone();
+        altered["spec"]["initContainers"][0][field] = value;
+        assert_eq!(injected(&altered, &[support()]), fresh, "{field}");
+    }
+}
+
+#[test]
 fn several_resources_share_one_sidecar_sorted_by_name() {
     let webhooks = [
         webhook("sales", &json!({"app": "crm", "tier": "web"})),
@@ -164,6 +208,18 @@ fn several_resources_share_one_sidecar_sorted_by_name() {
     let annotation = pod["metadata"]["annotations"][INJECTED_ANNOTATION].as_str().unwrap();
     let annotation: Value = serde_json::from_str(annotation).unwrap();
     assert_eq!(annotation["webhooks"], json!(["alerts", "sales", "support"]));
+}
+
+#[test]
+fn a_missing_secret_holds_up_a_pod_of_one_resource_only() {
+    let (a, b) = (webhook("a", &json!({"app": "crm"})), webhook("b", &json!({"app": "crm"})));
+    let optional = |webhooks: &[TelegramWebhook]| {
+        let pod = injected(&pod(), webhooks);
+        let sources = pod["spec"]["volumes"][0]["projected"]["sources"].as_array().unwrap().clone();
+        sources.iter().map(|source| source["secret"]["optional"].as_bool()).collect::<Vec<_>>()
+    };
+    assert_eq!(optional(std::slice::from_ref(&a)), [None; 2]);
+    assert_eq!(optional(&[a, b]), [Some(true); 4]);
 }
 
 #[test]

@@ -66,8 +66,12 @@ fn review() -> Value {
     })
 }
 
+fn images() -> Images {
+    Images { injected: "sidecar:1".to_owned(), mirrors: Vec::new() }
+}
+
 async fn answer(lookup: Fake, review: &Value) -> AdmissionResponse {
-    let reviewer = Reviewer { lookup, sidecar_image: "sidecar:1".to_owned() };
+    let reviewer = Reviewer { lookup, images: images() };
     let review = reviewer.review(review.to_string().as_bytes()).await.unwrap();
     assert_eq!(review.types.api_version, "admission.k8s.io/v1");
     assert_eq!(review.types.kind, "AdmissionReview");
@@ -143,7 +147,7 @@ async fn what_did_not_opt_in_passes_unchanged() {
 
 #[tokio::test]
 async fn what_is_no_review_of_version_1_is_an_error() {
-    let reviewer = Reviewer { lookup: Fake::Fails, sidecar_image: String::new() };
+    let reviewer = Reviewer { lookup: Fake::Fails, images: images() };
     let mut old = review();
     old["apiVersion"] = json!("admission.k8s.io/v1beta1");
     let mut empty = review();

@@ -1,20 +1,25 @@
-use std::{net::SocketAddr, str::FromStr as _};
+use std::{convert::Infallible, net::SocketAddr, str::FromStr as _};
 
 use hyper::client::conn::http1 as client;
+use hyper_util::rt::TokioIo;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use serde_json::{Value, json};
 use telegram_webhook_crds::TelegramWebhook;
-use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::Instant};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
-use crate::admission::{
-    certs::{Authority, Leaf},
-    keeper::ServingCertificate,
-    tls,
+use crate::{
+    admission::{
+        certs::{Authority, Leaf},
+        inject::Images,
+        keeper::ServingCertificate,
+        tls,
+    },
+    server::DRAIN_TIMEOUT,
 };
 
 const NAME: &str = "admission.operators.svc";
@@ -42,7 +47,8 @@ async fn start() -> Server {
     let address = listener.local_addr().unwrap();
     let certificate = Arc::new(ServingCertificate::default());
     let shutdown = CancellationToken::new();
-    let reviewer = Arc::new(Reviewer { lookup: Nothing, sidecar_image: "sidecar:1".to_owned() });
+    let images = Images { injected: "sidecar:1".to_owned(), mirrors: Vec::new() };
+    let reviewer = Reviewer { lookup: Nothing, images };
     // another test may have been first
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let task = tokio::spawn(serve(listener, tls(Arc::clone(&certificate)), reviewer, shutdown.clone()));
@@ -62,6 +68,13 @@ async fn connect(
     server: &Server,
     authority: &Authority,
 ) -> std::io::Result<client::SendRequest<Full<Bytes>>> {
+    let stream = shake_hands(server, authority).await?;
+    let (sender, connection) = client::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn shake_hands(server: &Server, authority: &Authority) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(authority.bundle(jiff::Timestamp::now()).as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
@@ -69,10 +82,7 @@ async fn connect(
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(server.address).await?;
     let name = ServerName::try_from(NAME).unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let (sender, connection) = client::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    Ok(sender)
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 async fn send(
@@ -136,7 +146,9 @@ async fn what_is_no_review_is_refused() {
     assert_eq!(send(&mut connection, "POST", "/", review()).await.0, 404);
     assert_eq!(send(&mut connection, "GET", "/inject", "").await.0, 405);
     assert_eq!(send(&mut connection, "POST", "/inject", "{}").await.0, 400);
-    let large = vec![b' '; MAX_BODY_BYTES + 1];
+    let many = format!("[{}]", "[],".repeat(MAX_VALUES));
+    assert_eq!(send(&mut connection, "POST", "/inject", many).await.0, 413);
+    let large = vec![b' '; MAX_BODY_BYTES as usize + 1];
     assert_eq!(send(&mut connection, "POST", "/inject", large).await.0, 413);
 }
 
@@ -181,4 +193,24 @@ async fn a_connection_that_never_asked_anything_does_not_hold_up_the_shutdown() 
     server.shutdown.cancel();
     timeout(DRAIN_TIMEOUT / 2, server.task).await.unwrap().unwrap();
     drop(unused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reviews_wait_while_those_before_them_fill_the_memory_that_they_may_have() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    let mut stalled = Vec::new();
+    let head =
+        format!("POST {INJECT_PATH} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {MAX_BODY_BYTES}\r\n\r\n");
+    for fits in [true, true, false] {
+        let mut stream = shake_hands(&server, &authority).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stalled.push(stream);
+        let mut connection = connect(&server, &authority).await.unwrap();
+        let started = Instant::now();
+        let (status, _) = send(&mut connection, "POST", INJECT_PATH, review()).await;
+        assert_eq!(status, 200);
+        assert_eq!(started.elapsed() >= BODY_TIMEOUT, !fits);
+    }
 }

@@ -59,7 +59,38 @@ fn a_bad_version_is_refused_once_and_its_repair_is_loaded() {
 }
 
 #[test]
-fn a_folder_that_vanishes_keeps_the_policy() {
+fn each_folder_is_judged_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = |version: &str| fs::write(dir.path().join(version).join("b/config.json"), "{").unwrap();
+    let names = |reloader: &Reloader| -> Vec<String> {
+        reloader.policy().load().webhooks().iter().map(|webhook| webhook.name.to_string()).collect()
+    };
+    write_webhook(&dir.path().join("..1"), "b", &raw_config("b"));
+    bad("..1");
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    assert_eq!(names(&reloader), ["crm/a"], "left out at the start");
+
+    write_webhook(&dir.path().join("..2"), "b", &raw_config("b"));
+    publish(dir.path(), "..2", "t");
+    assert_eq!(reloader.look(), Reload::Loaded);
+    assert_eq!(names(&reloader), ["crm/a", "crm/b"]);
+
+    let first = digest_in_use(&reloader);
+    write_webhook(&dir.path().join("..3"), "b", &raw_config("b"));
+    bad("..3");
+    publish(dir.path(), "..3", "u");
+    assert_eq!(reloader.look(), Reload::Refused);
+    assert_eq!(names(&reloader), ["crm/a", "crm/b"], "the old version stays");
+    assert_ne!(digest_in_use(&reloader), first, "a's new one is taken");
+
+    publish(dir.path(), "..4", "u");
+    assert_eq!(reloader.look(), Reload::Loaded);
+    assert_eq!(names(&reloader), ["crm/a"], "dropped");
+}
+
+#[test]
+fn a_configuration_that_vanishes_keeps_the_policy() {
     let dir = tempfile::tempdir().unwrap();
     publish(dir.path(), "..1", "t");
     let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();

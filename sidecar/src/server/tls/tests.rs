@@ -22,11 +22,13 @@ fn the_host_chooses_the_certificate_in_any_case() {
 }
 
 #[test]
-fn without_a_name_there_is_a_certificate_only_if_there_is_no_choice() {
+fn without_a_known_name_there_is_a_certificate_only_if_there_is_no_choice() {
     let one = policy(&[raw_config("a")]);
     assert_eq!(names_of(&one, None), Some(0));
+    assert_eq!(names_of(&one, Some("former.example.com")), Some(0));
     let two = policy(&[raw_config("a"), raw_config("b")]);
     assert_eq!(names_of(&two, None), None);
+    assert_eq!(names_of(&two, Some("former.example.com")), None);
     let mut b = raw_config("b");
     b.host = raw_config("a").host;
     let same_host = policy(&[raw_config("a"), b]);
