@@ -243,3 +243,18 @@ async fn loaded(context: &Context, ip: IpAddr, webhook: &str) -> Option<LoadedWe
     let config: LoadedConfig = serde_json::from_slice(&body).ok()?;
     config.webhooks.into_iter().find(|loaded| loaded.webhook == webhook)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secrets_of_a_pod_are_found_where_the_injector_puts_them() {
+        let injected = include_str!("../admission/inject/tests/injected.json");
+        let mut pod: Pod = serde_json::from_str(injected).unwrap();
+        let names = |names: [&str; 2]| Some(names.map(str::to_owned).into());
+        assert_eq!(mounted(&pod), names(["support-telegram-webhook", "support-tls"]));
+        pod.spec.as_mut().unwrap().init_containers = None;
+        assert_eq!(mounted(&pod), None);
+    }
+}
