@@ -87,16 +87,18 @@ pub enum ApiError {
     #[error("the Bot API server asks to wait before the next call (429)")]
     TooManyRequests(Duration),
     /// 5xx and anything else that is no answer of the Bot API.
-    #[error("the Bot API server failed with status {0}")]
+    #[error("spec.bot.apiServer: the server failed with status {0}; it is asked again")]
     Server(u16),
     /// No connection, or it broke.
-    #[error("no connection to the Bot API server")]
+    #[error(
+        "spec.bot.apiServer: no connection to the server; let the operator reach it, or give it a proxy by the chart's extraEnv (HTTPS_PROXY)"
+    )]
     Transport,
     /// No answer in time.
-    #[error("no answer from the Bot API server in time")]
+    #[error("spec.bot.apiServer: no answer from the server in time; it is asked again")]
     Timeout,
     /// An answer that isn't the documented JSON.
-    #[error("the Bot API server's answer is not the documented JSON")]
+    #[error("spec.bot.apiServer: the answer is not a Bot API server's; check the address")]
     Malformed,
 }
 

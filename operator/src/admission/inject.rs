@@ -16,13 +16,14 @@ use kube::core::DynamicObject;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use telegram_webhook_crds::{
-    ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT, WEBHOOK_PORT_NAME,
+    ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT,
+    WEBHOOK_PORT_NAME,
 };
 
 pub use self::{denial::Denial, images::Images};
 use self::{
     pod::{Container, PodSpec},
-    sidecar::{CONFIG_VOLUME, INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos},
+    sidecar::{INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos},
 };
 
 /// The container that kubectl takes when none is named; without it that would be the sidecar.
@@ -110,7 +111,7 @@ fn check_pod(spec: &PodSpec) -> Result<(), Denial> {
     other_containers(spec).try_for_each(check_container)?;
     let injected = position(spec).is_some();
     for volume in spec.volumes.iter().flatten() {
-        if !injected && [CONFIG_VOLUME, NO_TOKEN_VOLUME].contains(&volume.name.as_str()) {
+        if !injected && [SIDECAR_CONFIG_VOLUME, NO_TOKEN_VOLUME].contains(&volume.name.as_str()) {
             return Err(Denial::VolumeName(volume.name.clone()));
         }
     }
@@ -131,7 +132,7 @@ fn check_container(container: &Container) -> Result<(), Denial> {
         }
     }
     let mounts = container.volume_mounts.iter().flatten();
-    match mounts.into_iter().find(|mount| mount.name == CONFIG_VOLUME) {
+    match mounts.into_iter().find(|mount| mount.name == SIDECAR_CONFIG_VOLUME) {
         Some(_) => Err(Denial::SecretsMounted(container.name.clone())),
         None => Ok(()),
     }

@@ -85,12 +85,12 @@ fn sidecars_ready(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
     } else if counts.bare > 0 {
         (
             Reason::SidecarMissing,
-            "spec.workload.selector: selects pods that were started without the sidecar and get no updates; restart them",
+            "spec.workload.selector: selects pods that were started without the sidecar and get no updates; restart their workload (kubectl rollout restart)",
         )
     } else if counts.outdated > 0 {
         (
             Reason::SidecarOutdated,
-            "spec.workload.selector: selects pods whose sidecar was started before this resource, or with another Secret than spec.endpoint.tls.secretRef, and can't load what is declared now; restart them",
+            "spec.workload.selector: selects pods whose sidecar was started before this resource, or with another Secret than spec.endpoint.tls.secretRef, and can't load what is declared now; restart their workload (kubectl rollout restart)",
         )
     } else if counts.ready == 0 {
         (
@@ -124,7 +124,7 @@ fn secrets_delivered(counts: &Counts, report: &mut Report) -> Result<(), Reason>
     } else {
         (
             Reason::SecretsNotLoaded,
-            "a ready sidecar has not loaded the current secret and path yet, or the operator can't reach its port tg-admin",
+            "a ready sidecar has not loaded the current secret and path yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, and let the operator reach the pods' port 18444 (NetworkPolicy)",
         )
     };
     report.bad(ConditionType::SecretsDelivered, reason, message);

@@ -58,7 +58,7 @@ pub enum Outcome {
 pub enum Error {
     /// The token is no good.
     #[error(
-        "spec.bot.tokenSecretRef: the Bot API server rejects the token; get a new one from @BotFather and put it into the Secret"
+        "spec.bot.tokenSecretRef: the Bot API server rejects the token; get a new one from @BotFather and put it into the Secret, or check spec.bot.apiServer; the same token is tried again within 10 minutes"
     )]
     TokenRejected,
     /// The server says that the token is another bot's.
@@ -67,7 +67,7 @@ pub enum Error {
     )]
     OtherBot(i64),
     /// Telegram refuses the parameters.
-    #[error("Telegram refuses the webhook: {description}; {}", if *.working { "the one that worked before is in place" } else { "none is in place" })]
+    #[error("spec.endpoint: Telegram refuses the webhook: {description}; {}; it is tried again after 5 minutes, then ever more seldom, or at once when spec.endpoint changes", if *.working { "the one that worked before is in place" } else { "none is in place" })]
     Refused {
         /// Telegram's words.
         description: String,

@@ -172,7 +172,7 @@ fn api_server(server: &str, settings: &Settings) -> Result<String, Mistake> {
     Err(Mistake::lasting(
         Reason::ApiServerNotAllowed,
         format!(
-            "spec.bot.apiServer: {server} is not allowed; use {DEFAULT_API_SERVER}, or start the operator with --local-api-server {server}"
+            "spec.bot.apiServer: {server} is not allowed; use {DEFAULT_API_SERVER}, or add it to the chart's value operator.localApiServers (the operator's --local-api-server)"
         ),
     ))
 }

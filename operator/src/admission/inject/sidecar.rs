@@ -3,13 +3,11 @@
 
 use serde_json::{Value, json};
 use telegram_webhook_crds::{
-    ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT, WEBHOOK_PORT_NAME,
-    child_name,
+    ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT,
+    WEBHOOK_PORT_NAME, child_name,
 };
 use telegram_webhook_sidecar_config::{CONFIG_DIR, CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE};
 
-/// The volume with the configuration and the certificates.
-pub const CONFIG_VOLUME: &str = "telegram-webhook-sidecar-config";
 /// The empty volume that takes the place of the service account's token.
 pub const NO_TOKEN_VOLUME: &str = "telegram-webhook-sidecar-no-token";
 /// Says which operator injected the pod, for which resources.
@@ -56,7 +54,7 @@ pub fn container(image: &str, qos: Qos) -> Value {
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
         "volumeMounts": [
-            {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIR, "readOnly": true},
+            {"name": SIDECAR_CONFIG_VOLUME, "mountPath": CONFIG_DIR, "readOnly": true},
             {"name": NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true},
         ],
     })
@@ -77,7 +75,7 @@ pub fn volumes(webhooks: &[&TelegramWebhook]) -> [Value; 2] {
     }
     [
         // mode 0644: files belong to root and the sidecar isn't root; only its container mounts the volume
-        json!({"name": CONFIG_VOLUME, "projected": {"defaultMode": 0o644, "sources": sources}}),
+        json!({"name": SIDECAR_CONFIG_VOLUME, "projected": {"defaultMode": 0o644, "sources": sources}}),
         json!({"name": NO_TOKEN_VOLUME, "emptyDir": {}}),
     ]
 }

@@ -311,7 +311,7 @@ fn the_sidecars_ports_belong_to_the_sidecar_alone() {
 fn names_of_ours_that_are_taken_are_denied() {
     let named = pod_with("/spec/containers/-", json!({"name": SIDECAR_CONTAINER, "image": "evil:1"}));
     assert!(matches!(run(&named, &[support()]), Err(Denial::ContainerName)));
-    for name in [CONFIG_VOLUME, NO_TOKEN_VOLUME] {
+    for name in [SIDECAR_CONFIG_VOLUME, NO_TOKEN_VOLUME] {
         let volume = pod_with("/spec/volumes", json!([{"name": name, "emptyDir": {}}]));
         assert!(matches!(run(&volume, &[support()]), Err(Denial::VolumeName(taken)) if taken == name));
     }
@@ -319,7 +319,7 @@ fn names_of_ours_that_are_taken_are_denied() {
 
 #[test]
 fn no_other_container_may_mount_the_secrets() {
-    let mount = json!([{"name": CONFIG_VOLUME, "mountPath": "/stolen"}]);
+    let mount = json!([{"name": SIDECAR_CONFIG_VOLUME, "mountPath": "/stolen"}]);
     let thief = pod_with("/spec/containers/0/volumeMounts", mount);
     assert!(matches!(run(&thief, &[support()]), Err(Denial::SecretsMounted(name)) if name == "crm"));
 }

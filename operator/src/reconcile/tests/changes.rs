@@ -76,7 +76,7 @@ async fn pods_that_were_injected_for_other_resources_have_to_be_restarted() {
     world.pass().await.unwrap();
     world.pass().await.unwrap();
     assert_eq!(world.condition("Ready"), condition("False", "SidecarOutdated"));
-    assert!(world.cluster.public_text().contains("restart them"));
+    assert!(world.cluster.public_text().contains("restart their workload"));
     world.add_pod();
     world.deliver();
     world.pass().await.unwrap();

@@ -80,7 +80,7 @@ pub fn resolved(host: &str, answer: &Answer, local: bool) -> Result<(), Mistake>
         Some(address) if !local => Err(Mistake::lasting(
             Reason::AddressReserved,
             format!(
-                "spec.endpoint.host: {host} resolves to {address}, which is in a reserved range that Telegram refuses; let it resolve to the public address, or give that as spec.endpoint.ipAddress"
+                "spec.endpoint.host: {host} resolves in this cluster to {address}, which is in a reserved range that Telegram refuses; let it resolve to the public address, or give that as spec.endpoint.ipAddress"
             ),
         )),
         _ => Ok(()),

@@ -140,10 +140,10 @@ fn a_host_must_have_a_public_ipv4_address() {
     assert_mistake(&unknown, Reason::HostNotResolved, "spec.endpoint.host", "DNS record of type A");
     let cases: [(&[&str], Reason, &str); 5] = [
         (&["2001:db8::1"], Reason::HostIpv6Only, "DNS record of type A"),
-        (&["10.1.2.3"], Reason::AddressReserved, "resolves to 10.1.2.3"),
-        (&["100.64.0.1"], Reason::AddressReserved, "resolves to 100.64.0.1"),
-        (&["172.31.255.255"], Reason::AddressReserved, "resolves to 172.31.255.255"),
-        (&["93.184.215.14", "224.0.0.1"], Reason::AddressReserved, "resolves to 224.0.0.1"),
+        (&["10.1.2.3"], Reason::AddressReserved, "in this cluster to 10.1.2.3"),
+        (&["100.64.0.1"], Reason::AddressReserved, "in this cluster to 100.64.0.1"),
+        (&["172.31.255.255"], Reason::AddressReserved, "in this cluster to 172.31.255.255"),
+        (&["93.184.215.14", "224.0.0.1"], Reason::AddressReserved, "in this cluster to 224.0.0.1"),
     ];
     for (texts, reason, fix) in cases {
         let found = Found { addresses: Some(addresses(texts)), ..found() };
