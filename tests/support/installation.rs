@@ -91,6 +91,9 @@ impl Installation {
             say(&format!("removing the namespace {}", scenario::namespace_of(name)));
             namespace::remove_and_wait(&client, &scenario::namespace_of(name)).await?;
         }
+        if !namespace::is_ours(&client, NAMESPACE).await? {
+            return Ok(());
+        }
         let mut helm = cluster.helm();
         helm.args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--ignore-not-found"]);
         output_of(&mut helm).await?;

@@ -35,6 +35,12 @@ pub async fn ensure_ours(client: &Client, name: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Whether the namespace exists and was made by a test.
+pub async fn is_ours(client: &Client, name: &str) -> anyhow::Result<bool> {
+    let namespace = Api::<Namespace>::all(client.clone()).get_opt(name).await?;
+    Ok(namespace.is_some_and(|namespace| namespace.labels().contains_key(MADE_BY_TESTS)))
+}
+
 /// Deletes a namespace and all in it, without waiting; that there is none is fine.
 pub async fn remove(client: &Client, name: &str) -> anyhow::Result<()> {
     let namespaces = Api::<Namespace>::all(client.clone());

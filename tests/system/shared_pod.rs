@@ -1,14 +1,16 @@
 //! Several resources may select the same pod, and one of them in trouble leaves the others alone.
 
+use http::Method;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, api::DeleteParams};
 use telegram_webhook_crds::TelegramWebhook;
 use telegram_webhook_tests::{
+    crm::SECRET_HEADER,
     scenario::{CRM, PATIENCE, Scenario, TELEGRAM_WEBHOOK, WEBHOOK, bot_id, new_token, send},
     wait,
 };
 
-use crate::world::scenario;
+use crate::world::{scenario, search};
 
 /// Name of the second resource.
 const SECOND: &str = "sales";
@@ -32,6 +34,8 @@ async fn second_bot(scenario: &Scenario) -> anyhow::Result<String> {
 async fn replace_pod(scenario: &Scenario) -> anyhow::Result<()> {
     let pods = scenario.api::<Pod>();
     let old = scenario.crm_pod().await?;
+    // its log goes with it
+    search(scenario).await?;
     pods.delete(&old, &DeleteParams::default()).await?;
     wait::until("another pod", PATIENCE, || async {
         let now = scenario.crm_pods().await?;
@@ -68,8 +72,16 @@ fn a_bot_in_trouble_leaves_the_others_of_its_pod_alone() {
         scenario.start_crm_and_webhook().await?;
         scenario.wait_for_condition(SECOND, "Ready", "True", None).await?;
 
-        // one is deleted: the pod's volume still follows the other
+        // one is deleted: it is no longer served, though its certificate is still there, and the pod's volume follows the other
+        let deleted = scenario.slot(SECOND).await?;
         scenario.api::<TelegramWebhook>().delete(SECOND, &DeleteParams::default()).await?;
+        wait::until("the deleted bot's path to be unknown", PATIENCE, || async {
+            let headers = [(SECRET_HEADER, deleted.secret_token.as_str())];
+            let mut connection = scenario.connect(WEBHOOK).await?;
+            let answer = connection.send(Method::POST, &deleted.path, &headers, r#"{"update_id":1}"#).await?;
+            Ok((answer.status().as_u16() == 404).then_some(()))
+        })
+        .await?;
         let renewed = scenario.authority.issue(&scenario.host(WEBHOOK))?;
         scenario.put_certificate("hooks-tls", &renewed).await?;
         wait::until("the renewed certificate", PATIENCE, || async {

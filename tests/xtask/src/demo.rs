@@ -31,7 +31,11 @@ pub async fn run(exit: bool) -> anyhow::Result<()> {
     };
     progress.say("taking everything down");
     Installation::down(&progress.sayer(), &[installation::DEMO]).await?;
-    let Some(Outcome { line, right, .. }) = outcome? else { return Ok(()) };
+    let Some(Outcome { line, right, .. }) = outcome? else {
+        // somebody who looked around has seen enough; a run that was to end by itself has not
+        ensure!(!exit, "interrupted");
+        return Ok(());
+    };
     println!("{line}");
     ensure!(right, "the demo did not go as it should: see the table");
     Ok(())
