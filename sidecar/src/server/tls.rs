@@ -36,11 +36,12 @@ fn certificate(policy: &Policy, server_name: Option<&str>) -> Option<Arc<Certifi
     let webhooks = policy.webhooks();
     let first = webhooks.first()?;
     let named = server_name
-        .and_then(|name| webhooks.iter().find(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)));
+        .and_then(|name| policy.freshest(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)));
     let only = webhooks
         .iter()
         .all(|webhook| webhook.host == first.host || webhook.certificate_digest == first.certificate_digest)
-        .then_some(first);
+        .then(|| policy.freshest(|_| true))
+        .flatten();
     named.or(only).map(|webhook| Arc::clone(&webhook.certificate))
 }
 

@@ -1,11 +1,16 @@
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion, pki_types::ServerName};
+use telegram_webhook_sidecar_config::CONFIG_FILE;
 use tokio::io::duplex;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
-use crate::test_util::{policy, raw_config};
+use crate::{
+    config::Snapshot,
+    test_util::{policy, raw_config, write_webhook},
+};
 
 fn names_of(policy: &CurrentPolicy, server_name: Option<&str>) -> Option<usize> {
     let policy = policy.load();
@@ -33,6 +38,28 @@ fn without_a_known_name_there_is_a_certificate_only_if_there_is_no_choice() {
     b.host = raw_config("a").host;
     let same_host = policy(&[raw_config("a"), b]);
     assert_eq!(names_of(&same_host, None), Some(0));
+}
+
+#[test]
+fn a_certificate_of_the_newest_snapshot_goes_before_one_that_was_carried_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_a = raw_config("a");
+    let mut of_b = raw_config("b");
+    of_b.host.clone_from(&of_a.host);
+    write_webhook(dir.path(), "a", &of_a);
+    write_webhook(dir.path(), "b", &of_b);
+    let (former, _) = Policy::default().followed_by(Snapshot::read(dir.path()));
+    for (broken, whole) in [("a", 1), ("b", 0)] {
+        let file = dir.path().join(broken).join(CONFIG_FILE);
+        let config = fs::read(&file).unwrap();
+        fs::write(&file, "{").unwrap();
+        let (policy, problems) = former.followed_by(Snapshot::read(dir.path()));
+        assert_eq!((policy.webhooks().len(), problems.len()), (2, 1));
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        assert_eq!(names_of(&policy, Some("a.example.com")), Some(whole));
+        assert_eq!(names_of(&policy, None), Some(whole));
+        fs::write(&file, config).unwrap();
+    }
 }
 
 #[test]
