@@ -41,6 +41,33 @@ fn without_a_known_name_there_is_a_certificate_only_if_there_is_no_choice() {
 }
 
 #[test]
+fn a_name_that_no_webhook_has_gets_a_certificate_that_covers_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (raw_config("a"), raw_config("b"));
+    for (folder, mut config, names) in [("a", a, "a.example.com"), ("b", b, "*.example.org")] {
+        config.host = names.to_owned();
+        write_webhook(dir.path(), folder, &config);
+        // the configuration has changed, the certificate not yet
+        config.host = format!("{folder}.new.example.com");
+        fs::write(dir.path().join(folder).join(CONFIG_FILE), config.to_bytes()).unwrap();
+    }
+    let (policy, problems) = Policy::default().followed_by(Snapshot::read(dir.path()));
+    assert_eq!(problems.len(), 0, "{problems:?}");
+    let policy = Arc::new(ArcSwap::from_pointee(policy));
+    for (name, found) in [
+        ("a.example.com", Some(0)),
+        ("A.Example.COM", Some(0)),
+        ("a.new.example.com", Some(0)),
+        ("former.example.org", Some(1)),
+        ("b.new.example.com", Some(1)),
+        ("c.example.com", None),
+        ("a.former.example.org", None),
+    ] {
+        assert_eq!(names_of(&policy, Some(name)), found, "{name}");
+    }
+}
+
+#[test]
 fn a_certificate_of_the_newest_snapshot_goes_before_one_that_was_carried_over() {
     let dir = tempfile::tempdir().unwrap();
     let of_a = raw_config("a");
