@@ -30,13 +30,16 @@ pub type CurrentPolicy = Arc<ArcSwap<Policy>>;
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     webhooks: Vec<Arc<Webhook>>,
+    /// Folders whose webhook is of a former snapshot, because the newest one's can't be used.
+    carried_over: Vec<String>,
 }
 
 // === impl Policy ===
 
 impl Policy {
     /// The policy that follows this one, and what is wrong with the snapshot: a folder that can't be used keeps the version
-    /// that this policy has of it, or is left out; one that is gone is dropped. Where there is no folder at all, nothing changes.
+    /// that this policy has of it, or is left out; one that is gone, or has no configuration any more, is dropped. Where there is
+    /// no folder at all, nothing changes.
     #[must_use]
     pub fn followed_by(&self, snapshot: Snapshot) -> (Self, Vec<Problem>) {
         let mut folders = match snapshot.folders {
@@ -46,6 +49,7 @@ impl Policy {
         // a newcomer takes no path from a webhook that was there before
         folders.sort_by_key(|folder| self.of_folder(&folder.name).is_none());
         let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(folders.len());
+        let mut carried_over = Vec::new();
         let mut problems = Vec::new();
         for folder in folders {
             let former = self.of_folder(&folder.name);
@@ -53,12 +57,15 @@ impl Policy {
                 Ok(webhook) => webhooks.push(Arc::new(webhook)),
                 Err(found) => {
                     problems.extend(found);
-                    webhooks.extend(former.filter(|former| conflicts(former, &webhooks).is_empty()).cloned());
+                    if let Some(former) = former.filter(|former| conflicts(former, &webhooks).is_empty()) {
+                        carried_over.push(former.folder.clone());
+                        webhooks.push(Arc::clone(former));
+                    }
                 }
             }
         }
         webhooks.sort_by(|a, b| a.name.cmp(&b.name));
-        (Self { webhooks }, problems)
+        (Self { webhooks, carried_over }, problems)
     }
 
     pub fn webhooks(&self) -> &[Arc<Webhook>] {
@@ -68,6 +75,12 @@ impl Policy {
     /// The webhook that was read from a folder.
     pub fn of_folder(&self, folder: &str) -> Option<&Arc<Webhook>> {
         self.webhooks.iter().find(|webhook| webhook.folder == folder)
+    }
+
+    /// The first webhook that is wanted, if possible one of the newest snapshot: what was carried over may be out of date.
+    pub fn freshest(&self, wanted: impl Fn(&Webhook) -> bool) -> Option<&Arc<Webhook>> {
+        let wanted = self.webhooks.iter().filter(|webhook| wanted(webhook));
+        wanted.min_by_key(|webhook| self.carried_over.contains(&webhook.folder))
     }
 
     /// Which version of what is in use, for the operator.

@@ -11,7 +11,7 @@ use telegram_webhook_sidecar::{
     logging,
 };
 
-/// `EX_USAGE` of sysexits.h: the configuration is wrong, and starting again won't help.
+/// `EX_USAGE` of sysexits.h: the configuration is wrong or not there, and starting again won't help before it changes.
 const EXIT_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {

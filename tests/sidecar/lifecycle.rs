@@ -31,6 +31,26 @@ async fn an_empty_folder_is_a_configuration_error() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_folder_with_certificates_only_is_a_configuration_error() -> anyhow::Result<()> {
+    let certificate = Authority::new()?.issue(HOST)?;
+    let mut folder = ConfigFolder::new()?;
+    for name in ["a", "b"] {
+        folder.set_file(name, "tls.crt", &*certificate.chain);
+        folder.set_file(name, "tls.key", &*certificate.key);
+    }
+    folder.publish()?;
+    let ended = Sidecar::start_in_vain(folder.path()).await?;
+    assert_eq!(ended.status.code(), Some(64));
+    let log = ended.lines.join("\n");
+    for said in
+        ["a/config.json: does not exist", "b/config.json: does not exist", "exists yet", "Ready condition"]
+    {
+        assert!(log.contains(said), "{said} is missing in\n{log}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn every_mistake_is_named_at_once_and_none_quotes_a_secret() -> anyhow::Result<()> {
     let authority = Authority::new()?;
     let mut folder = ConfigFolder::new()?;

@@ -3,11 +3,12 @@
 use std::fs;
 
 use telegram_webhook_sidecar_config::{LoadedConfig, digest};
-use telegram_webhook_tests::sidecar::Sidecar;
+use telegram_webhook_tests::{pki::Authority, sidecar::Sidecar};
 
 use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, config, request, slot};
 
 const REFUSED: &str = "new configuration refused, the old one stays in use";
+const NOT_READY: &str = "no configuration: its TelegramWebhook is not ready yet or was deleted";
 
 #[tokio::test]
 async fn a_rotation_accepts_both_slots_and_then_the_new_one_only() -> anyhow::Result<()> {
@@ -87,17 +88,21 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     fixture.folder.set_file("other", "tls.key", &*fixture.certificate.key);
     fixture.folder.publish()?;
     fixture.sidecar = Sidecar::start(&fixture.folder).await?;
-    let line = fixture.sidecar.logged(0, "configuration refused, its webhook is left out").await?;
-    assert!(line.contains("other/config.json: can't be read"), "{line}");
+    let line = fixture.sidecar.logged(0, NOT_READY).await?;
+    assert!(line.contains("other"), "{line}");
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
-    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 0);
+    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
     assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
     assert_eq!(fixture.ask(&other_request).await?.status, 404);
+    fixture.certificate = fixture.authority.issue(HOST)?;
+    fixture.reconfigure().await?;
 
     fixture.folder.set("other", &other, &fixture.certificate);
     fixture.publish("configuration loaded").await?;
     assert_eq!(fixture.ask(&other_request).await?.status, 200);
     assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
+    let said = fixture.sidecar.log().iter().filter(|line| line.contains(NOT_READY)).count();
+    assert_eq!(said, 1, "once, whatever else changes");
 
     // one breaks, the other one's rotation goes on
     fixture.folder.set_file("other", "config.json", "{}");
@@ -131,6 +136,30 @@ async fn a_webhook_that_is_gone_is_no_longer_served() -> anyhow::Result<()> {
     fixture.sidecar.logged(0, "configuration removed").await?;
     assert_eq!(fixture.ask(&gone).await?.status, 404);
     assert_eq!(fixture.ask(request("/telegram/support", "support", "{}")).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_webhook_whose_certificate_stays_takes_no_bot_of_its_host_down() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let dir = tempfile::tempdir()?;
+    // the deleted one goes first by name, and its certificate is one that nobody trusts any more
+    for (name, certificate) in
+        [("alpha", Authority::new()?.issue(HOST)?), (NAME, fixture.certificate.clone())]
+    {
+        let mut config = config(name, HOST, fixture.crm.port);
+        config.slots = vec![slot(1, &format!("/telegram/{name}"), name)];
+        fs::create_dir(dir.path().join(name))?;
+        fs::write(dir.path().join(name).join("config.json"), config.to_bytes())?;
+        fs::write(dir.path().join(name).join("tls.crt"), &*certificate.chain)?;
+        fs::write(dir.path().join(name).join("tls.key"), &*certificate.key)?;
+    }
+    let fixture = Fixture { sidecar: Sidecar::start_at(dir.path()).await?, ..fixture };
+    fs::remove_file(dir.path().join("alpha").join("config.json"))?;
+    fixture.sidecar.logged(0, "configuration removed").await?;
+    assert_eq!(fixture.ask(request("/telegram/support", "support", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request("/telegram/alpha", "alpha", "{}")).await?.status, 404);
+    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
     Ok(())
 }
 

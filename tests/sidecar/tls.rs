@@ -95,7 +95,15 @@ async fn a_host_that_has_changed_is_served_under_its_former_name_too() -> anyhow
     assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
 
     let crm = Crm::start().await?;
-    let (sidecar, authority, _folder) = two_bots(&crm, &crm).await?;
+    let (sidecar, authority, mut folder) = two_bots(&crm, &crm).await?;
+    let mut moved = config("b", "new.example.com", crm.port);
+    moved.slots = vec![slot(1, "/telegram/b", "token-b")];
+    folder.set_file("b", "config.json", moved.to_bytes());
+    let before = sidecar.log().len();
+    folder.publish()?;
+    sidecar.logged(before, "configuration loaded").await?;
+    let mut former = Connection::open(&sidecar, &authority, "b.example.com").await?;
+    assert_eq!(former.ask(request("/telegram/b", "token-b", "{}")).await?.status, 200);
     let refused = Connection::open(&sidecar, &authority, "c.example.com").await;
     assert!(refused.is_err(), "which of the two it wants can't be known");
     Ok(())

@@ -11,6 +11,12 @@ pub enum Problem {
     UnreadableDir { dir: PathBuf, source: io::Error },
     #[error("{}: holds no folder of a TelegramWebhook", dir.display())]
     Empty { dir: PathBuf },
+    #[error(
+        "none of the Secrets of the pod's TelegramWebhooks exists yet: see the Ready condition of each TelegramWebhook"
+    )]
+    NothingYet,
+    #[error("{folder}/{CONFIG_FILE}: does not exist")]
+    NoConfig { folder: String },
     #[error("{folder}/{file}: can't be read: {source}")]
     UnreadableFile { folder: String, file: &'static str, source: io::Error },
     #[error("{folder}/{CONFIG_FILE}: {source}")]
@@ -37,8 +43,9 @@ impl Problem {
     /// The folder that it is about; none if it is about all of them.
     pub fn folder(&self) -> Option<&str> {
         match self {
-            Self::UnreadableDir { .. } | Self::Empty { .. } => None,
-            Self::UnreadableFile { folder, .. }
+            Self::UnreadableDir { .. } | Self::Empty { .. } | Self::NothingYet => None,
+            Self::NoConfig { folder }
+            | Self::UnreadableFile { folder, .. }
             | Self::Malformed { folder, .. }
             | Self::Field { folder, .. }
             | Self::Certificate { folder, .. } => Some(folder),
@@ -53,6 +60,14 @@ impl Problem {
 // === impl Problems ===
 
 impl Problems {
+    /// Why nothing starts: what is wrong with the folders that are there, and which hold no configuration.
+    pub(super) fn at_start(mut problems: Vec<Problem>, absent: Vec<String>) -> Self {
+        let nothing_yet = problems.iter().all(|problem| matches!(problem, Problem::Empty { .. }));
+        problems.extend(absent.into_iter().map(|folder| Problem::NoConfig { folder }));
+        problems.extend(nothing_yet.then_some(Problem::NothingYet));
+        Self(problems)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }

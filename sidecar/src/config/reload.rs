@@ -2,8 +2,9 @@
 //!
 //! Polls, because the kubelet replaces a link and not the files: a watch on a file would see its last event there. Each folder of a
 //! new version is taken as a whole; when one is bad its old version stays in use, and that is said and counted once per version.
+//! One without a configuration is nothing bad: its webhook isn't there yet or was deleted, and is left out.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{mem, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     task::spawn_blocking,
@@ -20,6 +21,8 @@ pub struct Reloader {
     metrics: Metrics,
     policy: CurrentPolicy,
     seen: Seen,
+    /// Folders without a configuration, said to be left out.
+    absent: Vec<String>,
 }
 
 /// What was read last.
@@ -44,14 +47,15 @@ pub enum Reload {
 impl Reloader {
     /// Loads the folder for the first time: without a single webhook nothing starts.
     pub fn load(dir: PathBuf, metrics: Metrics) -> Result<Self, Problems> {
-        let snapshot = Snapshot::read(&dir);
+        let mut snapshot = Snapshot::read(&dir);
         let seen = Seen::of(&snapshot);
+        let absent = mem::take(&mut snapshot.absent);
         let (policy, problems) = Policy::default().followed_by(snapshot);
         if policy.webhooks().is_empty() {
-            return Err(Problems(problems));
+            return Err(Problems::at_start(problems, absent));
         }
-        let mut reloader = Self { dir, metrics, policy: Arc::default(), seen };
-        reloader.take(policy, &problems);
+        let mut reloader = Self { dir, metrics, policy: Arc::default(), seen, absent: Vec::new() };
+        reloader.take(policy, &problems, absent);
         Ok(reloader)
     }
 
@@ -86,18 +90,19 @@ impl Reloader {
         if self.seen.good && link.is_some() && link == self.seen.link {
             return Reload::Unchanged;
         }
-        let snapshot = Snapshot::read(&self.dir);
+        let mut snapshot = Snapshot::read(&self.dir);
         if snapshot.digest == self.seen.digest {
             self.seen.link = snapshot.link;
             return Reload::Unchanged;
         }
         self.seen = Seen::of(&snapshot);
+        let absent = mem::take(&mut snapshot.absent);
         let (policy, problems) = self.policy.load().followed_by(snapshot);
-        self.take(policy, &problems)
+        self.take(policy, &problems, absent)
     }
 
     /// Puts the policy in use and says what became of each folder.
-    fn take(&mut self, policy: Policy, problems: &[Problem]) -> Reload {
+    fn take(&mut self, policy: Policy, problems: &[Problem], absent: Vec<String>) -> Reload {
         self.seen.good = problems.is_empty();
         self.metrics.config_reloaded(problems.is_empty());
         let former = self.policy.swap(Arc::new(policy));
@@ -110,6 +115,12 @@ impl Reloader {
             }
         }
         log_changes(&former, &policy);
+        // of a webhook that was served it is said already that it was removed
+        let left_out = |folder: &&String| !self.absent.contains(folder) && former.of_folder(folder).is_none();
+        for folder in absent.iter().filter(left_out) {
+            tracing::warn!(folder, "no configuration: its TelegramWebhook is not ready yet or was deleted");
+        }
+        self.absent = absent;
         if problems.is_empty() { Reload::Loaded } else { Reload::Refused }
     }
 }

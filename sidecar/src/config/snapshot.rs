@@ -22,10 +22,13 @@ const ATTEMPTS: usize = 5;
 pub struct Snapshot {
     /// Where `..data` pointed; none in a plain folder.
     pub link: Option<PathBuf>,
-    /// Changes with every byte of every file, and with what couldn't be read.
+    /// Changes with every byte of every file that counts, and with what couldn't be read.
     pub digest: [u8; 32],
-    /// At least one, sorted by name; or why there is none.
+    /// Sorted by name; or why there is none at all.
     pub(super) folders: Result<Vec<Folder>, Problem>,
+    /// Names of the folders without a configuration, sorted. The operator's Secret isn't there: not yet, or no longer, while the
+    /// user's Secret with the certificate may well be.
+    pub(super) absent: Vec<String>,
 }
 
 /// The folder of one webhook.
@@ -65,29 +68,42 @@ impl Snapshot {
     fn read_once(dir: &Path) -> Self {
         let link = Self::link(dir);
         let root = link.as_ref().map_or_else(|| dir.to_owned(), |link| dir.join(link));
+        let mut absent = Vec::new();
         let folders = match folder_names(&root) {
             Ok(names) if names.is_empty() => Err(Problem::Empty { dir: dir.to_owned() }),
-            Ok(names) => Ok(names.into_iter().map(|name| Folder::read(&root, name)).collect()),
+            Ok(names) => Ok(names
+                .into_iter()
+                .filter_map(|name| Folder::read(&root, name).map_err(|name| absent.push(name)).ok())
+                .collect()),
             Err(source) => Err(Problem::UnreadableDir { dir: dir.to_owned(), source }),
         };
-        Self { digest: digest(&folders), link, folders }
+        Self { digest: digest(&folders), link, folders, absent }
     }
 }
 
 // === impl Folder ===
 
 impl Folder {
-    fn read(root: &Path, name: String) -> Self {
+    /// The folder, or its name where it holds no configuration.
+    fn read(root: &Path, name: String) -> Result<Self, String> {
+        let dir = root.join(&name);
+        let config = fs::read(dir.join(CONFIG_FILE));
+        if config.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Err(name);
+        }
         let mut problems = Vec::new();
-        let mut read = |file: &'static str| {
-            fs::read(root.join(&name).join(file)).unwrap_or_else(|source| {
+        let mut content = |file: &'static str, read: io::Result<Vec<u8>>| {
+            read.unwrap_or_else(|source| {
                 problems.push(Problem::UnreadableFile { folder: name.clone(), file, source });
                 Vec::new()
             })
         };
-        let files =
-            Files { config: read(CONFIG_FILE), certificate: read(TLS_CERT_FILE), key: read(TLS_KEY_FILE) };
-        Self { files: if problems.is_empty() { Ok(files) } else { Err(problems) }, name }
+        let files = Files {
+            config: content(CONFIG_FILE, config),
+            certificate: content(TLS_CERT_FILE, fs::read(dir.join(TLS_CERT_FILE))),
+            key: content(TLS_KEY_FILE, fs::read(dir.join(TLS_KEY_FILE))),
+        };
+        Ok(Self { files: if problems.is_empty() { Ok(files) } else { Err(problems) }, name })
     }
 }
 

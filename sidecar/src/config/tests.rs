@@ -104,7 +104,7 @@ fn a_former_version_that_would_take_the_path_of_another_is_left_out() {
     let mut moved = raw_config("a");
     moved.slots = raw_config("b").slots;
     write_webhook(dir.path(), "a", &moved);
-    fs::remove_file(dir.path().join("b").join(CONFIG_FILE)).unwrap();
+    fs::write(dir.path().join("b").join(CONFIG_FILE), "{").unwrap();
     let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
     assert_eq!(policy.webhooks().len(), 1);
     assert_eq!(problems.len(), 1);
@@ -112,7 +112,7 @@ fn a_former_version_that_would_take_the_path_of_another_is_left_out() {
 
 #[test]
 fn every_file_that_is_missing_is_named() {
-    for file in [CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE] {
+    for file in [TLS_CERT_FILE, TLS_KEY_FILE] {
         let dir = tempfile::tempdir().unwrap();
         write_webhook(dir.path(), "a", &raw_config("a"));
         fs::remove_file(dir.path().join("a").join(file)).unwrap();
@@ -120,6 +120,19 @@ fn every_file_that_is_missing_is_named() {
         let problems = problems.join("; ");
         assert!(problems.starts_with(&format!("a/{file}: can't be read")), "{problems}");
     }
+}
+
+#[test]
+fn a_configuration_that_is_there_but_unreadable_is_a_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    write_webhook(dir.path(), "a", &raw_config("a"));
+    let (policy, _) = load(dir.path());
+    let file = dir.path().join("a").join(CONFIG_FILE);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+    assert_eq!(policy.webhooks().len(), 1, "the old version stays");
+    assert!(problems[0].to_string().starts_with("a/config.json: can't be read"), "{problems:?}");
 }
 
 #[test]

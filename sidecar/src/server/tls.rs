@@ -5,13 +5,15 @@ use std::{fmt, sync::Arc};
 
 use rustls::{
     ServerConfig,
+    client::verify_server_name,
     crypto::aws_lc_rs,
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+    pki_types::ServerName,
+    server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 
-use crate::config::{CurrentPolicy, Policy};
+use crate::config::{CurrentPolicy, Policy, Webhook};
 
 /// Looks the certificate up in the policy of the moment: a new one is served from the next handshake on, and connections that
 /// are open stay as they are.
@@ -30,18 +32,33 @@ pub fn server_config(policy: CurrentPolicy) -> Result<ServerConfig, rustls::Erro
     Ok(config)
 }
 
-/// The certificate for a host. For one that no webhook has, or for a client that names none, the only certificate there is: a
-/// bot whose host has just changed in the configuration is still called by its former one, for which the certificate may be valid.
+/// The certificate for a host: that of the webhook whose host it is, else one that is valid for it, because a bot whose host has
+/// just changed in the configuration is still called by its former one. Where neither is, or for a client that names no host,
+/// the only certificate there is.
 fn certificate(policy: &Policy, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-    let webhooks = policy.webhooks();
-    let first = webhooks.first()?;
-    let named = server_name
-        .and_then(|name| webhooks.iter().find(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name)));
-    let only = webhooks
-        .iter()
-        .all(|webhook| webhook.host == first.host || webhook.certificate_digest == first.certificate_digest)
-        .then_some(first);
-    named.or(only).map(|webhook| Arc::clone(&webhook.certificate))
+    let named = server_name.and_then(|name| {
+        let of_host = policy.freshest(|webhook| webhook.host.as_ref().eq_ignore_ascii_case(name));
+        of_host.or_else(|| {
+            let name = ServerName::try_from(name).ok()?;
+            policy.freshest(|webhook| covers(&webhook.certificate, &name))
+        })
+    });
+    named.or_else(|| only(policy)).map(|webhook| Arc::clone(&webhook.certificate))
+}
+
+/// Whether a client that connects to this name takes the certificate for it.
+fn covers(certificate: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let leaf = certificate.end_entity_cert().and_then(ParsedCertificate::try_from);
+    leaf.is_ok_and(|leaf| verify_server_name(&leaf, name).is_ok())
+}
+
+/// A webhook whose certificate is as good as any other's.
+fn only(policy: &Policy) -> Option<&Arc<Webhook>> {
+    let first = policy.webhooks().first()?;
+    let same = |webhook: &Arc<Webhook>| {
+        webhook.host == first.host || webhook.certificate_digest == first.certificate_digest
+    };
+    policy.webhooks().iter().all(same).then(|| policy.freshest(|_| true)).flatten()
 }
 
 // === impl PolicyCertificates ===

@@ -110,3 +110,65 @@ fn without_a_link_a_change_of_any_file_is_noticed() {
     assert_eq!(reloader.look(), Reload::Loaded);
     assert_eq!(reloader.policy().load().webhooks().len(), 2);
 }
+
+/// Removes a webhook's configuration from a version, as when of its two Secrets the operator's is deleted.
+fn without_config(dir: &Path, version: &str, folder: &str) {
+    fs::remove_file(dir.join(version).join(folder).join("config.json")).unwrap();
+}
+
+#[test]
+fn a_folder_whose_configuration_is_gone_is_dropped_and_nothing_bad() {
+    let dir = tempfile::tempdir().unwrap();
+    write_webhook(&dir.path().join("..1"), "b", &raw_config("b"));
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    assert_eq!(reloader.policy().load().webhooks().len(), 2);
+
+    write_webhook(&dir.path().join("..2"), "b", &raw_config("b"));
+    without_config(dir.path(), "..2", "b");
+    publish(dir.path(), "..2", "t");
+    assert_eq!(reloader.look(), Reload::Loaded);
+    let policy = reloader.policy().load_full();
+    assert!(policy.of_folder("a").is_some() && policy.of_folder("b").is_none());
+    // a reader would notice
+    fs::remove_dir_all(dir.path().join("..2")).unwrap();
+    assert_eq!(reloader.look(), Reload::Unchanged);
+}
+
+#[test]
+fn when_the_last_configuration_is_gone_nothing_is_served_until_one_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), "..1", "t");
+    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    publish(dir.path(), "..2", "t");
+    without_config(dir.path(), "..2", "a");
+    assert_eq!(reloader.look(), Reload::Loaded);
+    assert_eq!(reloader.policy().load().webhooks().len(), 0);
+    publish(dir.path(), "..3", "t");
+    assert_eq!(reloader.look(), Reload::Loaded);
+    assert_eq!(reloader.policy().load().webhooks().len(), 1);
+}
+
+#[test]
+fn a_start_without_any_configuration_says_that_there_is_none_yet() {
+    let start = |dir: &Path| match Reloader::load(dir.to_owned(), Metrics::new()) {
+        Ok(_) => panic!("started"),
+        Err(problems) => problems.to_string(),
+    };
+    let none_yet = "none of the Secrets of the pod's TelegramWebhooks exists yet";
+    let dir = tempfile::tempdir().unwrap();
+    let problems = start(dir.path());
+    assert!(problems.contains("holds no folder") && problems.contains(none_yet), "{problems}");
+
+    publish(dir.path(), "..1", "t");
+    without_config(dir.path(), "..1", "a");
+    let problems = start(dir.path());
+    assert!(problems.starts_with("a/config.json: does not exist; "), "{problems}");
+    assert!(problems.contains(none_yet), "{problems}");
+
+    write_webhook(&dir.path().join("..1"), "b", &raw_config("b"));
+    fs::write(dir.path().join("..1/b/config.json"), "{").unwrap();
+    let problems = start(dir.path());
+    assert!(problems.contains("b/config.json: ") && problems.contains("a/config.json: "), "{problems}");
+    assert!(!problems.contains(none_yet), "one is there: {problems}");
+}

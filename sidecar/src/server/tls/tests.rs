@@ -1,11 +1,16 @@
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion, pki_types::ServerName};
+use telegram_webhook_sidecar_config::CONFIG_FILE;
 use tokio::io::duplex;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
-use crate::test_util::{policy, raw_config};
+use crate::{
+    config::Snapshot,
+    test_util::{policy, raw_config, write_webhook},
+};
 
 fn names_of(policy: &CurrentPolicy, server_name: Option<&str>) -> Option<usize> {
     let policy = policy.load();
@@ -33,6 +38,55 @@ fn without_a_known_name_there_is_a_certificate_only_if_there_is_no_choice() {
     b.host = raw_config("a").host;
     let same_host = policy(&[raw_config("a"), b]);
     assert_eq!(names_of(&same_host, None), Some(0));
+}
+
+#[test]
+fn a_name_that_no_webhook_has_gets_a_certificate_that_covers_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (raw_config("a"), raw_config("b"));
+    for (folder, mut config, names) in [("a", a, "a.example.com"), ("b", b, "*.example.org")] {
+        config.host = names.to_owned();
+        write_webhook(dir.path(), folder, &config);
+        // the configuration has changed, the certificate not yet
+        config.host = format!("{folder}.new.example.com");
+        fs::write(dir.path().join(folder).join(CONFIG_FILE), config.to_bytes()).unwrap();
+    }
+    let (policy, problems) = Policy::default().followed_by(Snapshot::read(dir.path()));
+    assert_eq!(problems.len(), 0, "{problems:?}");
+    let policy = Arc::new(ArcSwap::from_pointee(policy));
+    for (name, found) in [
+        ("a.example.com", Some(0)),
+        ("A.Example.COM", Some(0)),
+        ("a.new.example.com", Some(0)),
+        ("former.example.org", Some(1)),
+        ("b.new.example.com", Some(1)),
+        ("c.example.com", None),
+        ("a.former.example.org", None),
+    ] {
+        assert_eq!(names_of(&policy, Some(name)), found, "{name}");
+    }
+}
+
+#[test]
+fn a_certificate_of_the_newest_snapshot_goes_before_one_that_was_carried_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_a = raw_config("a");
+    let mut of_b = raw_config("b");
+    of_b.host.clone_from(&of_a.host);
+    write_webhook(dir.path(), "a", &of_a);
+    write_webhook(dir.path(), "b", &of_b);
+    let (former, _) = Policy::default().followed_by(Snapshot::read(dir.path()));
+    for (broken, whole) in [("a", 1), ("b", 0)] {
+        let file = dir.path().join(broken).join(CONFIG_FILE);
+        let config = fs::read(&file).unwrap();
+        fs::write(&file, "{").unwrap();
+        let (policy, problems) = former.followed_by(Snapshot::read(dir.path()));
+        assert_eq!((policy.webhooks().len(), problems.len()), (2, 1));
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        assert_eq!(names_of(&policy, Some("a.example.com")), Some(whole));
+        assert_eq!(names_of(&policy, None), Some(whole));
+        fs::write(&file, config).unwrap();
+    }
 }
 
 #[test]
