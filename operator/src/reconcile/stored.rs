@@ -104,6 +104,12 @@ impl Stored {
             && accepted.is_none_or(|accepted| accepted.bot_id == bot_id && accepted.api_server == bot.server)
     }
 
+    /// What Telegram accepted last, if it is this bot's at this server and the sidecars are still given its slot.
+    pub fn in_use(&self, bot: &Bot) -> Option<&Accepted> {
+        let accepted = self.accepted.as_ref().filter(|_| self.is_for(bot))?;
+        self.config.slots.iter().any(|slot| slot.id == accepted.slot).then_some(accepted)
+    }
+
     /// Number of the newest slot.
     pub fn newest(&self) -> Option<i64> {
         self.config.slots.iter().map(|slot| slot.id).max()

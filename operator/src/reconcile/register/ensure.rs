@@ -112,6 +112,12 @@ impl Telegram<'_> {
         Ok(Outcome::Set(why))
     }
 
+    /// Whether the webhook that Telegram accepted last is in place, after putting it back if none is.
+    pub(super) async fn put_back(&self, bot: &Bot, accepted: &Accepted) -> Result<bool, Error> {
+        let live = self.look(bot).await?;
+        self.put_back_if_erased(bot, &live, Some(accepted)).await
+    }
+
     /// After a failed setWebhook. A refusal, and perhaps a lost answer, means that the webhook of before is erased.
     async fn recover(
         &self,
@@ -158,7 +164,7 @@ impl Telegram<'_> {
         if shows(&self.look(bot).await?, &wanted.parameters) { Ok(()) } else { Err(Error::Unconfirmed) }
     }
 
-    /// Whether the webhook that Telegram accepted last is in place, after putting it back if none is.
+    /// The same for one who has looked already, and may have nothing to put back.
     async fn put_back_if_erased(
         &self,
         bot: &Bot,
