@@ -65,7 +65,12 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
         certificate: webhook.certificate.clone(),
         secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
     };
-    Prepared { secret: secret(webhook, own, config), service: service(webhook, own), expected, wanted }
+    Prepared {
+        secret: secret(webhook, own, &wanted, config),
+        service: service(webhook, own),
+        expected,
+        wanted,
+    }
 }
 
 /// The complete set of parameters for the current slot.
@@ -91,8 +96,9 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
     }
 }
 
-/// What Telegram said last is kept as it is.
-fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, config: Vec<u8>) -> Secret {
+/// What Telegram accepted last is kept, and a refusal as long as it is of what is wanted: whoever takes back what was refused, and
+/// declares it again after mending the cause, isn't to wait.
+fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, wanted: &Accepted, config: Vec<u8>) -> Secret {
     let mut secret = Secret {
         metadata: metadata(webhook),
         type_: Some("Opaque".to_owned()),
@@ -102,7 +108,8 @@ fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, config: Vec<u8>) -> 
     if let Some(accepted) = own.and_then(|own| own.accepted.as_ref()) {
         put(&mut secret, ACCEPTED_FILE, accepted);
     }
-    if let Some(refused) = own.and_then(|own| own.refused.as_ref()) {
+    let refused = own.and_then(|own| own.refused.as_ref());
+    if let Some(refused) = refused.filter(|refused| refused.is_of(wanted)) {
         put(&mut secret, REFUSED_FILE, refused);
     }
     secret

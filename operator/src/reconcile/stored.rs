@@ -134,6 +134,15 @@ impl Accepted {
     }
 }
 
+// === impl Refused ===
+
+impl Refused {
+    /// Whether it is these parameters that were refused.
+    pub fn is_of(&self, wanted: &Accepted) -> bool {
+        self.fingerprint == wanted.parameters.fingerprint()
+    }
+}
+
 // === impl Material ===
 
 impl Material {

@@ -215,9 +215,8 @@ impl Telegram<'_> {
 
 impl Refused {
     fn now(wanted: &Accepted, before: Option<&Self>, description: String) -> Self {
+        let times = before.filter(|before| before.is_of(wanted)).map_or(0, |before| before.times);
         let fingerprint = wanted.parameters.fingerprint();
-        let times =
-            before.filter(|before| before.fingerprint == fingerprint).map_or(0, |before| before.times);
         Self { fingerprint, description, at: whole_second(Timestamp::now()), times: times.saturating_add(1) }
     }
 
@@ -225,7 +224,6 @@ impl Refused {
     pub(super) fn holds(&self, wanted: &Accepted, former_works: bool, now: Timestamp) -> bool {
         let doublings = if former_works { self.times.saturating_sub(1) } else { 0 };
         let pause = REFUSAL_HOLDS.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_REFUSAL);
-        now.duration_since(self.at).unsigned_abs() < pause
-            && self.fingerprint == wanted.parameters.fingerprint()
+        now.duration_since(self.at).unsigned_abs() < pause && self.is_of(wanted)
     }
 }
