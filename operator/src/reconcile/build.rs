@@ -1,7 +1,8 @@
 //! Step 3, pure: from a validated webhook to its children and to the parameters for Telegram.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{Secret, Service, ServicePort, ServiceSpec},
@@ -21,6 +22,9 @@ use super::{
 use crate::telegram::WebhookParameters;
 
 const HTTPS: u16 = 443;
+/// A former slot is served for that long after Telegram was told the new one: it goes on with deliveries that it has begun, and
+/// with connections that it holds. Far more than it takes for either, and it costs nothing.
+pub const OVERLAP: Duration = Duration::from_mins(10);
 
 /// The children, and what Telegram shall be told, before anything was written.
 #[derive(Debug, Clone)]
@@ -36,7 +40,7 @@ pub struct Prepared {
 }
 
 /// Builds. `material` is used only if a slot has to be minted.
-pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
+pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> Prepared {
     let stored = webhook.stored.as_ref();
     let own = stored.filter(|stored| stored.is_for(&webhook.bot));
     let registered = webhook.registered.as_ref().map(|registered| registered.slot);
@@ -45,7 +49,7 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
     let known = Slots {
         served: own.map(|own| own.config.slots.as_slice()).unwrap_or_default(),
         told: told.or(registered),
-        settled: told.is_some() && told == registered,
+        settled: told.is_some() && told == registered && overlapped(webhook, now),
         // numbers go on even if the Secret was lost
         newest: stored.and_then(Stored::newest).max(registered).unwrap_or_default(),
     };
@@ -71,6 +75,12 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
         expected,
         wanted,
     }
+}
+
+/// Whether what is registered has been so for as long as a former slot is served beside it.
+fn overlapped(webhook: &ValidatedWebhook, now: Timestamp) -> bool {
+    let registered = webhook.registered.as_ref().map(|registered| registered.registered_at.0);
+    registered.is_some_and(|at| now.duration_since(at).as_secs() >= OVERLAP.as_secs().cast_signed())
 }
 
 /// The complete set of parameters for the current slot.

@@ -171,7 +171,8 @@ pub struct Slots<'a> {
     pub served: &'a [Slot],
     /// The one that Telegram was told last.
     pub told: Option<i64>,
-    /// Whether the status says so too: written last, it shows that a pass since then has seen everything in place.
+    /// Whether the status has been saying so too, for long enough: written last, it shows that a pass since then has seen
+    /// everything in place.
     pub settled: bool,
     /// The last number given to any.
     pub newest: i64,

@@ -41,7 +41,7 @@ fn with_accepted(mut secret: Secret, accepted: &Accepted) -> Secret {
 }
 
 fn built(webhook: &ValidatedWebhook) -> Prepared {
-    build(webhook, Material::draw().unwrap())
+    build(webhook, Material::draw().unwrap(), Timestamp::UNIX_EPOCH)
 }
 
 /// As the next pass sees it.
@@ -187,4 +187,27 @@ fn the_secret_knows_better_than_the_status_what_telegram_was_told() {
 fn a_lost_secret_is_minted_anew_under_the_next_number() {
     let prepared = built(&ValidatedWebhook { registered: Some(registered(3)), ..valid() });
     assert_eq!(prepared.wanted.slot, 4);
+}
+
+#[test]
+fn a_former_slot_is_served_for_a_while_after_telegram_was_told_the_new_one() {
+    let first = built(&valid());
+    let first = with_accepted(first.secret, &first.wanted);
+    let moving = |secret: &Secret, registered_slot| ValidatedWebhook {
+        stored: Some(Stored::read(secret).unwrap()),
+        registered: Some(registered(registered_slot)),
+        path_prefix: "/hooks".into(),
+        ..valid()
+    };
+    let second = built(&moving(&first, 1));
+    let told = with_accepted(second.secret, &second.wanted);
+    let slots = |registered_slot, since: Duration| {
+        let now = Timestamp::UNIX_EPOCH + since;
+        let prepared = build(&moving(&told, registered_slot), Material::draw().unwrap(), now);
+        stored(&prepared).config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>()
+    };
+    assert_eq!(slots(2, OVERLAP - Duration::from_secs(1)), [2, 1]);
+    assert_eq!(slots(2, OVERLAP), [2]);
+    // the time of the former registration doesn't count
+    assert_eq!(slots(1, OVERLAP), [2, 1]);
 }

@@ -191,6 +191,13 @@ async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_o
     assert!(world.telegram.url().starts_with("https://hooks.example.com/hooks/"));
     assert_eq!(slots(), [2, 1]);
     world.pass().await.unwrap();
+    assert_eq!(slots(), [2, 1]);
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let mut webhook = world.webhook();
+    let registration = webhook.status.as_mut().unwrap().registration.as_mut().unwrap();
+    registration.registered_at.0 -= build::OVERLAP;
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
     assert_eq!(slots(), [2]);
     world.telegram.calls();
     world.deliver();
