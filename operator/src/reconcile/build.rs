@@ -16,7 +16,7 @@ use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, 
 
 use super::{
     acknowledgement::Expected,
-    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, Slots, Stored, put, slots},
+    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, SUPERSEDED_FILE, Slots, Stored, put, slots},
     validate::ValidatedWebhook,
 };
 use crate::telegram::WebhookParameters;
@@ -62,19 +62,21 @@ pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> 
         slots,
         upstream: webhook.upstream.clone(),
         limits: Limits::default(),
+    };
+    let bytes = config.to_bytes();
+    let digest = digest(&bytes);
+    let superseded = own.and_then(|own| own.superseded_by(&config, &digest));
+    let mut secret = secret(webhook, own, &wanted, bytes);
+    if let Some(superseded) = &superseded {
+        put(&mut secret, SUPERSEDED_FILE, superseded);
     }
-    .to_bytes();
     let expected = Expected {
-        digest: digest(&config),
+        digest,
+        superseded: superseded.map(|superseded| superseded.digest),
         certificate: webhook.certificate.clone(),
         secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
     };
-    Prepared {
-        secret: secret(webhook, own, &wanted, config),
-        service: service(webhook, own),
-        expected,
-        wanted,
-    }
+    Prepared { secret, service: service(webhook, own), expected, wanted }
 }
 
 /// Whether what is registered has been so for as long as a former slot is served beside it.

@@ -208,6 +208,14 @@ fn a_former_slot_is_served_for_a_while_after_telegram_was_told_the_new_one() {
     };
     assert_eq!(slots(2, OVERLAP.saturating_sub(Duration::from_secs(1))), [2, 1]);
     assert_eq!(slots(2, OVERLAP), [2]);
+    // what has loaded both has all of it, until something else is declared
+    let drop = build(&moving(&told, 2), Material::draw().unwrap(), Timestamp::UNIX_EPOCH + OVERLAP);
+    assert_eq!(drop.expected.superseded, Some(second.expected.digest));
+    let after = built(&moving(&drop.secret, 2));
+    assert_eq!((&after.secret, after.expected.superseded), (&drop.secret, drop.expected.superseded));
+    let host = "other.example.com".into();
+    let other = built(&ValidatedWebhook { host, ..moving(&drop.secret, 2) });
+    assert_eq!((stored(&other).superseded, other.expected.superseded), (None, None));
     // the time of the former registration doesn't count
     assert_eq!(slots(1, OVERLAP), [2, 1]);
 }

@@ -199,6 +199,11 @@ async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_o
     world.cluster.put(WEBHOOK, &webhook);
     world.pass().await.unwrap();
     assert_eq!(slots(), [2]);
+    // the sidecars may take their time to forget the former slot
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert!(world.cluster.writes().is_empty());
     world.telegram.calls();
     world.deliver();
     world.pass().await.unwrap();
