@@ -216,6 +216,10 @@ fn a_former_slot_is_served_for_a_while_after_telegram_was_told_the_new_one() {
     let host = "other.example.com".into();
     let other = built(&ValidatedWebhook { host, ..moving(&drop.secret, 2) });
     assert_eq!((stored(&other).superseded, other.expected.superseded), (None, None));
+    // it lacks what changes in the same breath
+    let both = ValidatedWebhook { host: "other.example.com".into(), ..moving(&told, 2) };
+    let both = build(&both, Material::draw().unwrap(), Timestamp::UNIX_EPOCH + OVERLAP);
+    assert_eq!((stored(&both).config.slots.len(), both.expected.superseded), (1, None));
     // the time of the former registration doesn't count
     assert_eq!(slots(1, OVERLAP), [2, 1]);
 }
