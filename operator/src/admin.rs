@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     metrics::Metrics,
-    server::{Handler, Server},
+    server::{Handler, Place, Server},
 };
 
 /// Probes and scrapers: each has one or two connections.
@@ -45,7 +45,8 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: CancellationTo
 // === impl Admin ===
 
 impl Handler for Admin {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Nobody proves anything here: probes and scrapes are short, and each may come on a new connection.
+    async fn handle(&self, _: &Place, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.route(request.method(), request.uri().path()).await
     }
 }
@@ -142,6 +143,22 @@ mod tests {
             .collect::<std::collections::BTreeMap<_, _>>();
         port.cluster.put("/version", &json!(version));
         assert_eq!(port.status("/readyz").await, 200);
+    }
+
+    #[tokio::test]
+    async fn whoever_fills_the_port_keeps_no_probe_out() {
+        let port = port().await;
+        let address = port.url.strip_prefix("http://").unwrap();
+        let mut held = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            stream.writable().await.unwrap();
+            stream.try_write(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            stream.readable().await.unwrap();
+            held.push(stream);
+        }
+        let probe = port.status("/livez");
+        assert_eq!(timeout(IDLE_TIMEOUT / 2, probe).await.unwrap(), 200);
     }
 
     #[tokio::test]

@@ -139,7 +139,7 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     };
     let identity = identify(&telegram, &valid, report).await.map_err(Error::Register)?;
     // pure
-    let prepared = build(&valid, Material::draw().map_err(Error::Build)?);
+    let prepared = build(&valid, Material::draw().map_err(Error::Build)?, Timestamp::now());
     // pure
     let acknowledgement = assess(&found.pods, &prepared.expected, report);
     // Kubernetes API, writes what differs

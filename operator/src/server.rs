@@ -18,11 +18,15 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+mod places;
+
+pub use self::places::Place;
+use self::places::Places;
 
 /// A client that means it is done in a fraction of this.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,8 +42,12 @@ const MAX_BUFFER: usize = 64 << 10;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one.
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    /// Answers one. Whoever has shown by it that they may be here keeps their place.
+    fn handle(
+        &self,
+        place: &Place,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
 /// A port and all that its connections need.
@@ -50,7 +58,7 @@ pub struct Server<H> {
     pub tls: Option<Arc<ServerConfig>>,
     /// What it serves.
     pub handler: H,
-    /// Connections at a time; more wait in the listener's queue.
+    /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
     pub max_connections: usize,
     /// How long a connection may be idle after a request.
     pub idle_timeout: Duration,
@@ -69,7 +77,7 @@ struct Shared<H> {
 impl<H: Handler> Server<H> {
     /// Serves until `shutdown`, then finishes the requests under way, for a while.
     pub async fn run(self, shutdown: CancellationToken) {
-        let places = Arc::new(Semaphore::new(self.max_connections));
+        let places = Places::new(self.max_connections);
         let connections = TaskTracker::new();
         let shared = Arc::new(Shared {
             tls: self.tls.map(TlsAcceptor::from),
@@ -77,20 +85,26 @@ impl<H: Handler> Server<H> {
             idle_timeout: self.idle_timeout,
             shutdown: shutdown.clone(),
         });
-        while let Some(accepted) = shutdown.run_until_cancelled(accept(&self.listener, &places)).await {
-            match accepted {
-                Ok((stream, peer, place)) => {
-                    let shared = Arc::clone(&shared);
-                    connections.spawn(async move {
-                        shared.connection(stream, peer).await;
-                        drop(place);
-                    });
-                }
+        while let Some(accepted) = shutdown.run_until_cancelled(self.listener.accept()).await {
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "no connection accepted");
                     sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
-            }
+            };
+            let Some(place) = places.take() else {
+                tracing::debug!(%peer, "no place for another connection");
+                continue;
+            };
+            let shared = Arc::clone(&shared);
+            connections.spawn(async move {
+                tokio::select! {
+                    () = shared.connection(stream, peer, &place) => {}
+                    () = place.evicted() => tracing::debug!(%peer, "connection gave way to another"),
+                }
+            });
         }
         drop(self.listener);
         connections.close();
@@ -100,39 +114,29 @@ impl<H: Handler> Server<H> {
     }
 }
 
-/// Waits for a free place first, so that a flood stays in the kernel.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
-}
-
 // === impl Shared ===
 
 impl<H: Handler> Shared<H> {
     /// Port scans and probes that only connect end here too, so that failures are hardly worth a word.
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, place: &Place) {
         let Some(tls) = &self.tls else {
-            return self.http(stream, peer).await;
+            return self.http(stream, peer, place).await;
         };
         match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, peer).await,
+            Ok(Ok(stream)) => self.http(stream, peer, place).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
 
-    async fn http<IO>(&self, stream: IO, peer: SocketAddr)
+    async fn http<IO>(&self, stream: IO, peer: SocketAddr, place: &Place)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = CancellationToken::new();
         let service = service_fn(|request| {
             asked.cancel();
-            async { Ok::<_, Infallible>(self.handler.handle(request).await) }
+            async { Ok::<_, Infallible>(self.handler.handle(place, request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -172,10 +176,16 @@ mod tests {
 
     const IDLE: Duration = Duration::from_mins(1);
 
+    /// Takes a request of this path for a proof.
+    const PROOF: &str = "/proof";
+
     struct Empty;
 
     impl Handler for Empty {
-        async fn handle(&self, _: Request<Incoming>) -> Response<Full<Bytes>> {
+        async fn handle(&self, place: &Place, request: Request<Incoming>) -> Response<Full<Bytes>> {
+            if request.uri().path() == PROOF {
+                place.prove();
+            }
             Response::new(Full::default())
         }
     }
@@ -190,7 +200,11 @@ mod tests {
     }
 
     async fn ask(stream: &mut TcpStream) {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        ask_for("/", stream).await;
+    }
+
+    async fn ask_for(path: &str, stream: &mut TcpStream) {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
@@ -204,11 +218,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_holds_its_place_for_a_short_time() {
-        let (silent, address) = connect().await;
-        let mut next = TcpStream::connect(address).await.unwrap();
+    async fn a_connection_without_a_request_is_closed_after_a_short_time() {
+        let (silent, _) = connect().await;
         assert_eq!(time_until_closed(silent).await, FIRST_REQUEST_TIMEOUT);
-        ask(&mut next).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_again_and_again_without_a_proof_keeps_nobody_out() {
+        let (mut busy, address) = connect().await;
+        for _ in 0..3 {
+            ask(&mut busy).await;
+        }
+        let mut newer = TcpStream::connect(address).await.unwrap();
+        ask(&mut newer).await;
+        assert_eq!(busy.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_a_proof_stays_and_the_newest_is_closed() {
+        let (mut proven, address) = connect().await;
+        ask_for(PROOF, &mut proven).await;
+        let newer = TcpStream::connect(address).await.unwrap();
+        assert_eq!(time_until_closed(newer).await, Duration::ZERO);
+        ask(&mut proven).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use super::{
     review::{LookUp, Reviewer},
     size,
 };
-use crate::server::{Handler, Server};
+use crate::server::{Handler, Place, Server};
 
 /// Path of the mutating webhook.
 const INJECT_PATH: &str = "/inject";
@@ -22,10 +22,12 @@ const INJECT_PATH: &str = "/inject";
 const MAX_BODY_BYTES: u32 = 3 << 20;
 /// All reviews that are read or worked on at a time. Anybody in the cluster may send some, and the operator has little memory.
 const MAX_BODY_BYTES_TOGETHER: usize = 8 << 20;
+/// Larger bodies don't wait for room, as all that come after them would wait with them: a pod rarely takes a tenth of this.
+const MAX_WAITING_BYTES: u32 = 256 << 10;
 /// Values in a review, which are what it takes memory for: several times what a pod with a thousand variables has.
 const MAX_VALUES: usize = 30_000;
 const MAX_VALUES_TOGETHER: usize = 60_000;
-/// Connections at a time; more wait in the listener's queue.
+/// API servers have a few each.
 const MAX_CONNECTIONS: usize = 128;
 /// API servers give theirs up after 90 s: we must not be first, or a request that is just on its way is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
@@ -63,7 +65,20 @@ struct Admission<L> {
 }
 
 impl<L: LookUp> Handler for Admission<L> {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Whoever sends anything but a review is no API server, and gives its place back.
+    async fn handle(&self, place: &Place, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let mut response = self.route(request).await;
+        if response.status() == StatusCode::OK {
+            place.prove();
+        } else {
+            response.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl<L: LookUp> Admission<L> {
+    async fn route(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if request.uri().path() != INJECT_PATH {
             return text(StatusCode::NOT_FOUND, "not found");
         }
@@ -77,9 +92,7 @@ impl<L: LookUp> Handler for Admission<L> {
             Err(_) => text(StatusCode::GATEWAY_TIMEOUT, "the review took too long, try again"),
         }
     }
-}
 
-impl<L: LookUp> Admission<L> {
     /// Answers a review, or says why it is none.
     async fn answer(&self, body: Incoming) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
         let too_large = || text(StatusCode::PAYLOAD_TOO_LARGE, "the review is larger than 3 MiB");
@@ -88,7 +101,13 @@ impl<L: LookUp> Admission<L> {
         let size = u32::try_from(size).ok().filter(|&size| size <= MAX_BODY_BYTES).ok_or_else(too_large)?;
         let internal = |error: &dyn ToString| text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
         // given back with the answer
-        let _bytes = self.bytes.acquire_many(size).await.map_err(|error| internal(&error))?;
+        let _bytes = if size > MAX_WAITING_BYTES {
+            let busy =
+                |_| text(StatusCode::SERVICE_UNAVAILABLE, "too many large reviews at a time, try again");
+            self.bytes.try_acquire_many(size).map_err(busy)?
+        } else {
+            self.bytes.acquire_many(size).await.map_err(|error| internal(&error))?
+        };
 
         let read = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES as usize).collect()).await;
         let body = match read {

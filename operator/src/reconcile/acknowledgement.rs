@@ -12,6 +12,8 @@ use super::{
 pub struct Expected {
     /// Names the version of the configuration.
     pub digest: String,
+    /// Names the version before it, if that will do as well.
+    pub superseded: Option<String>,
     /// Names the certificate chain that was validated; `None` if none was, and then Telegram isn't told anything anyway.
     pub certificate: Option<String>,
     /// The Secrets with the two.
@@ -33,7 +35,9 @@ pub enum Acknowledgement {
 pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Acknowledgement {
     let sidecars: Vec<(bool, &Sidecar)> =
         pods.iter().filter_map(|pod| Some((pod.ready, pod.sidecar.as_ref()?))).collect();
-    let current = |sidecar: &Sidecar| sidecar.loaded.as_ref().is_some_and(|it| it.digest == expected.digest);
+    let will_do =
+        |digest: &String| *digest == expected.digest || expected.superseded.as_ref() == Some(digest);
+    let current = |sidecar: &Sidecar| sidecar.loaded.as_ref().is_some_and(|it| will_do(&it.digest));
     let certified = |sidecar: &Sidecar| {
         let served = sidecar.loaded.as_ref().map(|loaded| &loaded.certificate_digest);
         expected.certificate.is_none() || expected.certificate.as_ref() == served
@@ -144,6 +148,7 @@ mod tests {
     fn expected() -> Expected {
         Expected {
             digest: "new".into(),
+            superseded: None,
             certificate: Some("certificate".into()),
             secrets: ["child".into(), "tls".into()],
         }

@@ -21,12 +21,12 @@ use super::{
     acknowledgement::Acknowledgement,
     build::Prepared,
     dereference::Found,
-    stored::{ACCEPTED_FILE, Accepted, REFUSED_FILE, Refused, put},
+    stored::{ACCEPTED_FILE, Accepted, REFUSED_FILE, Refused, SUPERSEDED_FILE, put},
 };
 use crate::kubernetes::{Error, within};
 
 /// The keys of the child Secret that we write.
-const OWN_KEYS: [&str; 3] = [CONFIG_FILE, ACCEPTED_FILE, REFUSED_FILE];
+const OWN_KEYS: [&str; 4] = [CONFIG_FILE, ACCEPTED_FILE, REFUSED_FILE, SUPERSEDED_FILE];
 
 /// The cluster has the children.
 #[derive(Debug)]

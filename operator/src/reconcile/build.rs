@@ -1,7 +1,8 @@
 //! Step 3, pure: from a validated webhook to its children and to the parameters for Telegram.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{Secret, Service, ServicePort, ServiceSpec},
@@ -15,12 +16,15 @@ use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, 
 
 use super::{
     acknowledgement::Expected,
-    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, Slots, Stored, put, slots},
+    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, SUPERSEDED_FILE, Slots, Stored, put, slots},
     validate::ValidatedWebhook,
 };
 use crate::telegram::WebhookParameters;
 
 const HTTPS: u16 = 443;
+/// A former slot is served for that long after Telegram was told the new one: it goes on with deliveries that it has begun, and
+/// with connections that it holds. Far more than it takes for either, and it costs nothing.
+pub const OVERLAP: Duration = Duration::from_mins(10);
 
 /// The children, and what Telegram shall be told, before anything was written.
 #[derive(Debug, Clone)]
@@ -36,7 +40,7 @@ pub struct Prepared {
 }
 
 /// Builds. `material` is used only if a slot has to be minted.
-pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
+pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> Prepared {
     let stored = webhook.stored.as_ref();
     let own = stored.filter(|stored| stored.is_for(&webhook.bot));
     let registered = webhook.registered.as_ref().map(|registered| registered.slot);
@@ -45,7 +49,7 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
     let known = Slots {
         served: own.map(|own| own.config.slots.as_slice()).unwrap_or_default(),
         told: told.or(registered),
-        settled: told.is_some() && told == registered,
+        settled: told.is_some() && told == registered && overlapped(webhook, now),
         // numbers go on even if the Secret was lost
         newest: stored.and_then(Stored::newest).max(registered).unwrap_or_default(),
     };
@@ -58,14 +62,27 @@ pub fn build(webhook: &ValidatedWebhook, material: Material) -> Prepared {
         slots,
         upstream: webhook.upstream.clone(),
         limits: Limits::default(),
+    };
+    let bytes = config.to_bytes();
+    let digest = digest(&bytes);
+    let superseded = own.and_then(|own| own.superseded_by(&config, &digest));
+    let mut secret = secret(webhook, own, &wanted, bytes);
+    if let Some(superseded) = &superseded {
+        put(&mut secret, SUPERSEDED_FILE, superseded);
     }
-    .to_bytes();
     let expected = Expected {
-        digest: digest(&config),
+        digest,
+        superseded: superseded.map(|superseded| superseded.digest),
         certificate: webhook.certificate.clone(),
         secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
     };
-    Prepared { secret: secret(webhook, own, config), service: service(webhook, own), expected, wanted }
+    Prepared { secret, service: service(webhook, own), expected, wanted }
+}
+
+/// Whether what is registered has been so for as long as a former slot is served beside it.
+fn overlapped(webhook: &ValidatedWebhook, now: Timestamp) -> bool {
+    let registered = webhook.registered.as_ref().map(|registered| registered.registered_at.0);
+    registered.is_some_and(|at| now.duration_since(at).as_secs() >= OVERLAP.as_secs().cast_signed())
 }
 
 /// The complete set of parameters for the current slot.
@@ -91,8 +108,9 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
     }
 }
 
-/// What Telegram said last is kept as it is.
-fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, config: Vec<u8>) -> Secret {
+/// What Telegram accepted last is kept, and a refusal as long as it is of what is wanted: whoever takes back what was refused, and
+/// declares it again after mending the cause, isn't to wait.
+fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, wanted: &Accepted, config: Vec<u8>) -> Secret {
     let mut secret = Secret {
         metadata: metadata(webhook),
         type_: Some("Opaque".to_owned()),
@@ -102,7 +120,8 @@ fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, config: Vec<u8>) -> 
     if let Some(accepted) = own.and_then(|own| own.accepted.as_ref()) {
         put(&mut secret, ACCEPTED_FILE, accepted);
     }
-    if let Some(refused) = own.and_then(|own| own.refused.as_ref()) {
+    let refused = own.and_then(|own| own.refused.as_ref());
+    if let Some(refused) = refused.filter(|refused| refused.is_of(wanted)) {
         put(&mut secret, REFUSED_FILE, refused);
     }
     secret

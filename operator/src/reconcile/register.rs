@@ -12,11 +12,12 @@ use super::{
     apply::{Applied, Ledger},
     memory::Memory,
     status::{Reason, Report},
+    stored::Accepted,
     validate::ValidatedWebhook,
 };
 use crate::{
     kubernetes,
-    telegram::{ApiError, BotApi, BotUser, plan::Why},
+    telegram::{ApiError, Bot, BotApi, BotUser, plan::Why},
 };
 
 mod ensure;
@@ -119,10 +120,13 @@ pub async fn register(
         Identity::Known(user) => user,
         Identity::Unknown(error) => return Err(Error::Api(error)),
     };
+    let stored = webhook.stored.as_ref();
     if let Acknowledgement::Missing(reason) = acknowledgement {
+        if let Some(accepted) = stored.and_then(|stored| stored.in_use(&webhook.bot)) {
+            heal(telegram, &webhook.bot, (accepted, &applied.wanted), report).await;
+        }
         return Ok(Outcome::Waiting(reason));
     }
-    let stored = webhook.stored.as_ref();
     let situation = Situation {
         accepted: stored.and_then(|stored| stored.accepted.as_ref()),
         refused: stored.and_then(|stored| stored.refused.as_ref()),
@@ -140,13 +144,39 @@ pub async fn register(
         );
         return Ok(outcome);
     }
+    has_it(report);
+    report.registration = Some(registration(webhook, applied, user, outcome));
+    Ok(outcome)
+}
+
+/// Some pods lack what is wanted, but the Service may lead to others that have what Telegram accepted last: it is put back if it
+/// was erased. What is waited for stays the ending of the pass, so that a failure of this is left to the next one.
+async fn heal(
+    telegram: &Telegram<'_>,
+    bot: &Bot,
+    (accepted, wanted): (&Accepted, &Accepted),
+    report: &mut Report,
+) {
+    match telegram.put_back(bot, accepted).await {
+        Ok(true) if accepted == wanted => has_it(report),
+        Ok(true) => {}
+        Ok(false) => report.bad(
+            ConditionType::WebhookRegistered,
+            Reason::RegistrationUnconfirmed,
+            "Telegram does not have the webhook that it accepted last: somebody else holds the token too; it is set again once the sidecars are ready",
+        ),
+        Err(error) => {
+            tracing::info!(bot = bot.token.bot_id(), %error, "could not look after the former webhook");
+        }
+    }
+}
+
+fn has_it(report: &mut Report) {
     report.fine(
         ConditionType::WebhookRegistered,
         Reason::WebhookSet,
         "Telegram has the webhook that this resource declares",
     );
-    report.registration = Some(registration(webhook, applied, user, outcome));
-    Ok(outcome)
 }
 
 /// The concern that a failure settles, if it settles one.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig, digest};
 use url::Url;
 
 use crate::telegram::{Bot, WebhookParameters};
@@ -16,6 +16,8 @@ const TOKEN_BYTES: usize = 32;
 
 /// Key of [`Refused`] in the child Secret.
 pub const REFUSED_FILE: &str = "refused.json";
+/// Key of [`Superseded`] in the child Secret.
+pub const SUPERSEDED_FILE: &str = "superseded.json";
 
 /// The readable content of a child Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub struct Stored {
     pub accepted: Option<Accepted>,
     /// What Telegram refused since then.
     pub refused: Option<Refused>,
+    /// The configuration before it, if that served all that it serves.
+    pub superseded: Option<Superseded>,
+    /// Names the configuration.
+    pub digest: String,
 }
 
 /// What Telegram accepted last.
@@ -57,6 +63,16 @@ pub struct Refused {
     pub times: u32,
 }
 
+/// A configuration that differs from the one after it by a slot more: whatever has loaded it serves the other's slot too.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Superseded {
+    /// Names it.
+    pub digest: String,
+    /// Names the one after it.
+    pub by: String,
+}
+
 fn once() -> u32 {
     1
 }
@@ -83,6 +99,7 @@ impl Stored {
     /// Reads a child Secret.
     pub fn read(secret: &Secret) -> Result<Self, Unreadable> {
         let config = value(secret, CONFIG_FILE).ok_or_else(|| unreadable(CONFIG_FILE, "is missing"))?;
+        let digest = digest(config);
         let config =
             WebhookConfig::parse(config).map_err(|error| unreadable(CONFIG_FILE, &error.to_string()))?;
         if config.slots.is_empty() || config.slots.len() > 2 {
@@ -92,6 +109,8 @@ impl Stored {
             config,
             accepted: read_json(secret, ACCEPTED_FILE)?,
             refused: read_json(secret, REFUSED_FILE)?,
+            superseded: read_json(secret, SUPERSEDED_FILE)?,
+            digest,
         })
     }
 
@@ -102,6 +121,23 @@ impl Stored {
         let accepted = self.accepted.as_ref();
         self.config.bot_id == bot_id
             && accepted.is_none_or(|accepted| accepted.bot_id == bot_id && accepted.api_server == bot.server)
+    }
+
+    /// What Telegram accepted last, if it is this bot's at this server and the sidecars are still given its slot.
+    pub fn in_use(&self, bot: &Bot) -> Option<&Accepted> {
+        let accepted = self.accepted.as_ref().filter(|_| self.is_for(bot))?;
+        self.config.slots.iter().any(|slot| slot.id == accepted.slot).then_some(accepted)
+    }
+
+    /// What `next`, which `digest` names, supersedes: this configuration if `next` only takes slots away, else what it has
+    /// superseded already.
+    pub fn superseded_by(&self, next: &WebhookConfig, digest: &str) -> Option<Superseded> {
+        let mut rest = self.config.clone();
+        rest.slots.truncate(next.slots.len());
+        if self.config.slots.len() > next.slots.len() && rest == *next {
+            return Some(Superseded { digest: self.digest.clone(), by: digest.to_owned() });
+        }
+        self.superseded.clone().filter(|superseded| superseded.by == digest)
     }
 
     /// Number of the newest slot.
@@ -125,6 +161,15 @@ impl Accepted {
 
     fn url(&self) -> Option<Url> {
         Url::parse(&self.parameters.url).ok()
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Whether it is these parameters that were refused.
+    pub fn is_of(&self, wanted: &Accepted) -> bool {
+        self.fingerprint == wanted.parameters.fingerprint()
     }
 }
 
@@ -156,7 +201,8 @@ pub struct Slots<'a> {
     pub served: &'a [Slot],
     /// The one that Telegram was told last.
     pub told: Option<i64>,
-    /// Whether the status says so too: written last, it shows that a pass since then has seen everything in place.
+    /// Whether the status has been saying so too, for long enough: written last, it shows that a pass since then has seen
+    /// everything in place.
     pub settled: bool,
     /// The last number given to any.
     pub newest: i64,

@@ -8,7 +8,12 @@ use rustls::{
 };
 use serde_json::{Value, json};
 use telegram_webhook_crds::TelegramWebhook;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
@@ -138,18 +143,41 @@ async fn a_review_over_tls_is_answered() {
 }
 
 #[tokio::test]
-async fn what_is_no_review_is_refused() {
+async fn what_is_no_review_is_refused_and_gives_its_place_back() {
     let server = start().await;
     let authority = authority();
     server.certificate.set(&leaf(&authority));
-    let mut connection = connect(&server, &authority).await.unwrap();
-    assert_eq!(send(&mut connection, "POST", "/", review()).await.0, 404);
-    assert_eq!(send(&mut connection, "GET", "/inject", "").await.0, 405);
-    assert_eq!(send(&mut connection, "POST", "/inject", "{}").await.0, 400);
     let many = format!("[{}]", "[],".repeat(MAX_VALUES));
-    assert_eq!(send(&mut connection, "POST", "/inject", many).await.0, 413);
     let large = vec![b' '; MAX_BODY_BYTES as usize + 1];
-    assert_eq!(send(&mut connection, "POST", "/inject", large).await.0, 413);
+    for (method, path, body, expected) in [
+        ("POST", "/", Bytes::from(review()), 404),
+        ("GET", "/inject", Bytes::new(), 405),
+        ("POST", "/inject", Bytes::from("{}"), 400),
+        ("POST", "/inject", Bytes::from(many), 413),
+        ("POST", "/inject", Bytes::from(large), 413),
+    ] {
+        let mut connection = connect(&server, &authority).await.unwrap();
+        assert_eq!(send(&mut connection, method, path, body).await.0, expected);
+        assert!(connection.ready().await.unwrap_err().is_closed(), "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_fills_the_port_without_a_review_keeps_no_review_out() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    let mut known = connect(&server, &authority).await.unwrap();
+    assert_eq!(send(&mut known, "POST", INJECT_PATH, review()).await.0, 200);
+    let mut held = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        held.push(shake_hands(&server, &authority).await.unwrap());
+    }
+    // an API server that is known stays, and another one is let in
+    let mut other = connect(&server, &authority).await.unwrap();
+    for connection in [&mut known, &mut other] {
+        assert_eq!(send(connection, "POST", INJECT_PATH, review()).await.0, 200);
+    }
 }
 
 #[tokio::test]
@@ -196,21 +224,45 @@ async fn a_connection_that_never_asked_anything_does_not_hold_up_the_shutdown() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn reviews_wait_while_those_before_them_fill_the_memory_that_they_may_have() {
+async fn large_bodies_are_bounded_and_small_reviews_wait_for_none_of_them() {
     let server = start().await;
     let authority = authority();
     server.certificate.set(&leaf(&authority));
-    let mut stalled = Vec::new();
     let head =
         format!("POST {INJECT_PATH} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {MAX_BODY_BYTES}\r\n\r\n");
+    let started = Instant::now();
+    let mut stalled = Vec::new();
     for fits in [true, true, false] {
         let mut stream = shake_hands(&server, &authority).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        stalled.push(stream);
         let mut connection = connect(&server, &authority).await.unwrap();
-        let started = Instant::now();
-        let (status, _) = send(&mut connection, "POST", INJECT_PATH, review()).await;
-        assert_eq!(status, 200);
-        assert_eq!(started.elapsed() >= BODY_TIMEOUT, !fits);
+        assert_eq!(send(&mut connection, "POST", INJECT_PATH, review()).await.0, 200);
+        if fits {
+            stalled.push(stream);
+        } else {
+            let mut status = [0; "HTTP/1.1 503".len()];
+            stream.read_exact(&mut status).await.unwrap();
+            assert_eq!(&status, b"HTTP/1.1 503");
+        }
     }
+    assert!(started.elapsed() < BODY_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_reviews_wait_for_room_in_memory() {
+    let server = start().await;
+    let authority = authority();
+    server.certificate.set(&leaf(&authority));
+    let head =
+        format!("POST {INJECT_PATH} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {MAX_WAITING_BYTES}\r\n\r\n");
+    let mut stalled = Vec::new();
+    for _ in 0..MAX_BODY_BYTES_TOGETHER / MAX_WAITING_BYTES as usize {
+        let mut stream = shake_hands(&server, &authority).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    let mut connection = connect(&server, &authority).await.unwrap();
+    let started = Instant::now();
+    assert_eq!(send(&mut connection, "POST", INJECT_PATH, review()).await.0, 200);
+    assert!(started.elapsed() + Duration::from_millis(100) >= BODY_TIMEOUT, "{:?}", started.elapsed());
 }

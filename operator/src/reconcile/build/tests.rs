@@ -41,7 +41,7 @@ fn with_accepted(mut secret: Secret, accepted: &Accepted) -> Secret {
 }
 
 fn built(webhook: &ValidatedWebhook) -> Prepared {
-    build(webhook, Material::draw().unwrap())
+    build(webhook, Material::draw().unwrap(), Timestamp::UNIX_EPOCH)
 }
 
 /// As the next pass sees it.
@@ -187,4 +187,39 @@ fn the_secret_knows_better_than_the_status_what_telegram_was_told() {
 fn a_lost_secret_is_minted_anew_under_the_next_number() {
     let prepared = built(&ValidatedWebhook { registered: Some(registered(3)), ..valid() });
     assert_eq!(prepared.wanted.slot, 4);
+}
+
+#[test]
+fn a_former_slot_is_served_for_a_while_after_telegram_was_told_the_new_one() {
+    let first = built(&valid());
+    let first = with_accepted(first.secret, &first.wanted);
+    let moving = |secret: &Secret, registered_slot| ValidatedWebhook {
+        stored: Some(Stored::read(secret).unwrap()),
+        registered: Some(registered(registered_slot)),
+        path_prefix: "/hooks".into(),
+        ..valid()
+    };
+    let second = built(&moving(&first, 1));
+    let told = with_accepted(second.secret, &second.wanted);
+    let slots = |registered_slot, since: Duration| {
+        let now = Timestamp::UNIX_EPOCH + since;
+        let prepared = build(&moving(&told, registered_slot), Material::draw().unwrap(), now);
+        stored(&prepared).config.slots.iter().map(|slot| slot.id).collect::<Vec<_>>()
+    };
+    assert_eq!(slots(2, OVERLAP.saturating_sub(Duration::from_secs(1))), [2, 1]);
+    assert_eq!(slots(2, OVERLAP), [2]);
+    // what has loaded both has all of it, until something else is declared
+    let drop = build(&moving(&told, 2), Material::draw().unwrap(), Timestamp::UNIX_EPOCH + OVERLAP);
+    assert_eq!(drop.expected.superseded, Some(second.expected.digest));
+    let after = built(&moving(&drop.secret, 2));
+    assert_eq!((&after.secret, after.expected.superseded), (&drop.secret, drop.expected.superseded));
+    let host = "other.example.com".into();
+    let other = built(&ValidatedWebhook { host, ..moving(&drop.secret, 2) });
+    assert_eq!((stored(&other).superseded, other.expected.superseded), (None, None));
+    // it lacks what changes in the same breath
+    let both = ValidatedWebhook { host: "other.example.com".into(), ..moving(&told, 2) };
+    let both = build(&both, Material::draw().unwrap(), Timestamp::UNIX_EPOCH + OVERLAP);
+    assert_eq!((stored(&both).config.slots.len(), both.expected.superseded), (1, None));
+    // the time of the former registration doesn't count
+    assert_eq!(slots(1, OVERLAP), [2, 1]);
 }

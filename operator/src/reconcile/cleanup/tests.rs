@@ -34,6 +34,8 @@ fn proof() -> Proof {
         },
         accepted: None,
         refused: None,
+        superseded: None,
+        digest: String::new(),
     };
     Proof { stored: Some(stored), url_digest: None }
 }

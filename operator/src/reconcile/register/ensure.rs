@@ -112,6 +112,12 @@ impl Telegram<'_> {
         Ok(Outcome::Set(why))
     }
 
+    /// Whether the webhook that Telegram accepted last is in place, after putting it back if none is.
+    pub(super) async fn put_back(&self, bot: &Bot, accepted: &Accepted) -> Result<bool, Error> {
+        let live = self.look(bot).await?;
+        self.put_back_if_erased(bot, &live, Some(accepted)).await
+    }
+
     /// After a failed setWebhook. A refusal, and perhaps a lost answer, means that the webhook of before is erased.
     async fn recover(
         &self,
@@ -158,7 +164,7 @@ impl Telegram<'_> {
         if shows(&self.look(bot).await?, &wanted.parameters) { Ok(()) } else { Err(Error::Unconfirmed) }
     }
 
-    /// Whether the webhook that Telegram accepted last is in place, after putting it back if none is.
+    /// The same for one who has looked already, and may have nothing to put back.
     async fn put_back_if_erased(
         &self,
         bot: &Bot,
@@ -209,9 +215,8 @@ impl Telegram<'_> {
 
 impl Refused {
     fn now(wanted: &Accepted, before: Option<&Self>, description: String) -> Self {
+        let times = before.filter(|before| before.is_of(wanted)).map_or(0, |before| before.times);
         let fingerprint = wanted.parameters.fingerprint();
-        let times =
-            before.filter(|before| before.fingerprint == fingerprint).map_or(0, |before| before.times);
         Self { fingerprint, description, at: whole_second(Timestamp::now()), times: times.saturating_add(1) }
     }
 
@@ -219,7 +224,6 @@ impl Refused {
     pub(super) fn holds(&self, wanted: &Accepted, former_works: bool, now: Timestamp) -> bool {
         let doublings = if former_works { self.times.saturating_sub(1) } else { 0 };
         let pause = REFUSAL_HOLDS.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_REFUSAL);
-        now.duration_since(self.at).unsigned_abs() < pause
-            && self.fingerprint == wanted.parameters.fingerprint()
+        now.duration_since(self.at).unsigned_abs() < pause && self.is_of(wanted)
     }
 }

@@ -84,6 +84,56 @@ async fn pods_that_were_injected_for_other_resources_have_to_be_restarted() {
 }
 
 #[tokio::test]
+async fn an_erased_webhook_is_put_back_even_while_pods_lack_what_is_wanted() {
+    let world = World::new().await;
+    world.register().await;
+    let (url, told) = (world.telegram.url(), world.telegram.secrets_set());
+    // the Service still leads to pods that work
+    world.add_pod_reading(&["sales-telegram-webhook", "sales-tls"]);
+    world.cluster.undeliver("crm/support");
+    let ending = condition("False", "SidecarOutdated");
+    let erase = || world.telegram.state().info = crate::telegram::WebhookInfo::default();
+    erase();
+    // a failed look changes nothing
+    world.telegram.state().info_error = Some(ApiError::Timeout);
+    world.pass().await.unwrap();
+    assert_eq!((world.telegram.url(), world.condition("Ready")), (String::new(), ending.clone()));
+    world.pass().await.unwrap();
+    assert_eq!((world.telegram.url(), world.condition("Ready")), (url.clone(), ending.clone()));
+    assert_eq!(world.telegram.secrets_set(), [told[0].as_str(), told[0].as_str()]);
+    assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
+    // neither is what another holder of the token has set taken from them
+    "https://elsewhere.example.com/".clone_into(&mut world.telegram.state().info.url);
+    world.pass().await.unwrap();
+    assert_eq!((world.telegram.secrets_set().len(), world.condition("Ready")), (2, ending.clone()));
+    assert_eq!(world.condition("WebhookRegistered"), condition("False", "RegistrationUnconfirmed"));
+    erase();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
+    // a former slot is put back too, while a new one is on its way
+    erase();
+    let mut webhook = world.webhook();
+    webhook.spec.endpoint.path_prefix = "/hooks".into();
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
+    assert_eq!((world.telegram.url(), world.condition("Ready")), (url, ending));
+}
+
+#[tokio::test]
+async fn what_another_bot_or_server_was_told_is_not_put_back() {
+    let world = World::new().await;
+    world.register().await;
+    world.cluster.undeliver("crm/support");
+    let token = fixtures::TOKEN.replace("123456", "654321");
+    world.cluster.put(TOKEN_SECRET, &fixtures::token_secret(&token));
+    world.telegram.state().get_me = Some(Ok(crate::telegram::BotUser { id: 654_321, username: None }));
+    world.telegram.state().info = crate::telegram::WebhookInfo::default();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    assert_eq!(world.telegram.url(), "");
+}
+
+#[tokio::test]
 async fn telegram_is_told_nothing_new_while_the_sidecars_serve_another_certificate() {
     let world = World::new().await;
     world.register().await;
@@ -141,7 +191,19 @@ async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_o
     assert!(world.telegram.url().starts_with("https://hooks.example.com/hooks/"));
     assert_eq!(slots(), [2, 1]);
     world.pass().await.unwrap();
+    assert_eq!(slots(), [2, 1]);
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let mut webhook = world.webhook();
+    let registration = webhook.status.as_mut().unwrap().registration.as_mut().unwrap();
+    registration.registered_at.0 -= build::OVERLAP;
+    world.cluster.put(WEBHOOK, &webhook);
+    world.pass().await.unwrap();
     assert_eq!(slots(), [2]);
+    // the sidecars may take their time to forget the former slot
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert!(world.cluster.writes().is_empty());
     world.telegram.calls();
     world.deliver();
     world.pass().await.unwrap();

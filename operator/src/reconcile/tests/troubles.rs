@@ -123,3 +123,27 @@ async fn a_refusal_is_forgotten_once_telegram_accepts_something() {
     world.pass().await.unwrap();
     assert_eq!(world.stored().refused, None);
 }
+
+#[tokio::test]
+async fn a_refusal_is_forgotten_once_something_else_is_declared() {
+    let world = World::new().await;
+    world.register().await;
+    let declare = |max_connections| {
+        let mut webhook = world.webhook();
+        webhook.spec.endpoint.max_connections = max_connections;
+        world.cluster.put(WEBHOOK, &webhook);
+    };
+    let refusal = Answer::Erases(ApiError::BadRequest("bad webhook".into()));
+    world.telegram.state().answers.push_back(refusal);
+    declare(7);
+    assert!(world.pass().await.is_err());
+    // as long as it is declared, the refusal holds
+    assert!(world.pass().await.is_err());
+    assert!(world.stored().refused.is_some());
+    declare(40);
+    world.pass().await.unwrap();
+    assert_eq!(world.stored().refused, None);
+    declare(7);
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+}

@@ -308,7 +308,7 @@ fn all_mistakes_are_told_at_once_and_the_first_gives_the_reason() {
 /// Our own Secret, with or without a webhook that Telegram accepted.
 fn child_secret(accepted: bool) -> Secret {
     let valid = judge(&webhook(), &found()).unwrap();
-    let mut prepared = build(&valid, Material::draw().unwrap());
+    let mut prepared = build(&valid, Material::draw().unwrap(), Timestamp::UNIX_EPOCH);
     if accepted {
         put(&mut prepared.secret, ACCEPTED_FILE, &prepared.wanted);
     }
