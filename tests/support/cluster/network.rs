@@ -1,7 +1,7 @@
 //! The node's network: a network namespace of its own and one link to this machine, so that no address, route or firewall
 //! rule of the machine changes. The link's alias names the state folder it belongs to.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use anyhow::Result;
 
@@ -28,7 +28,7 @@ pub const POD_RANGE: &str = "10.244.0.0/24";
 pub enum Owner {
     /// There is none.
     Nobody,
-    /// This state folder's cluster.
+    /// This state folder's cluster, or one of another checkout that has died: ours to remove.
     Us,
     /// Another cluster: its state folder, where known.
     Other(Option<String>),
@@ -39,7 +39,24 @@ pub fn owner(paths: &Paths) -> Owner {
     let alias = fs::read_to_string(format!("/sys/class/net/{LINK}/ifalias")).ok();
     let made_here =
         fs::read_to_string(marker(paths)).is_ok_and(|boot| boot_id().is_ok_and(|now| now == boot));
-    owner_by(alias.as_deref().map(str::trim), Path::new(NETWORK_NAMESPACE).exists(), made_here, &paths.state)
+    match owner_by(
+        alias.as_deref().map(str::trim),
+        Path::new(NETWORK_NAMESPACE).exists(),
+        made_here,
+        &paths.state,
+    ) {
+        // what another checkout's cluster left behind when it died: that checkout may be gone too
+        Owner::Other(Some(_)) if !is_inhabited() => Owner::Us,
+        owner => owner,
+    }
+}
+
+/// Whether any process lives in the namespace, as all of a running cluster do.
+fn is_inhabited() -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|namespace| (namespace.dev(), namespace.ino())).ok();
+    let Some(ours) = identity(Path::new(NETWORK_NAMESPACE)) else { return false };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.into_iter().any(|process| identity(&process.path().join("ns/net")) == Some(ours))
 }
 
 fn owner_by(alias: Option<&str>, namespace_exists: bool, made_here: bool, state: &Path) -> Owner {
