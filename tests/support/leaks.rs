@@ -120,3 +120,27 @@ impl Search {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_whole_and_cut_and_is_not_repeated_in_the_report() {
+        let secret = "0123456789abcdefghijklmnopqrstuv";
+        remember("a planted secret", secret);
+        for (text, finding) in [
+            (format!("url=/telegram/{secret}?"), "a planted secret in a log"),
+            ("...ghijklmnopqrstuv".to_owned(), "second half of a planted secret in a log"),
+            ("0123456789abcdef...".to_owned(), "first half of a planted secret in a log"),
+        ] {
+            let mut search = Search::default();
+            search.look_at("a log", &text);
+            assert!(search.found.contains(&finding.to_owned()), "{:?}", search.found);
+            assert!(!format!("{search:?}").contains("0123456789abcdef"));
+        }
+        let mut search = Search::default();
+        search.look_at("a log", "nothing of it: 0123456789");
+        assert_eq!((search.found.len(), search.searched.len()), (0, 1));
+    }
+}
