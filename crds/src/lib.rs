@@ -13,8 +13,10 @@ pub use status::{
     ConditionType, PodsStatus, RegistrationStatus, TelegramWebhookStatus, UNOBSERVED_GENERATION,
 };
 pub use telegram_webhook::{
-    BotSpec, DEFAULT_API_SERVER, DeletionPolicy, EndpointSpec, SecretKeyRef, SecretRef, TelegramWebhook,
-    TelegramWebhookSpec, TlsSpec, UpstreamSpec, WorkloadSelector, WorkloadSpec,
+    AddressRanges, BanSpec, BotSpec, ClientAddressSpec, DEFAULT_API_SERVER, DeletionPolicy, EndpointSpec,
+    FilterSpec, HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, MAX_EXPRESSION_LENGTH,
+    MAX_EXPRESSIONS, Network, Period, RateSpec, SecretKeyRef, SecretRef, SourceAddressSpec, TelegramWebhook,
+    TelegramWebhookSpec, TlsSpec, UpdateType, UpstreamSpec, VerificationSpec, WorkloadSelector, WorkloadSpec,
 };
 pub use telegram_webhook_sidecar_config::{ADMIN_PORT, WEBHOOK_PORT};
 
@@ -25,6 +27,9 @@ pub const INJECT_LABEL: &str = "telegram-webhook.dev/inject";
 /// Secrets referenced by `spec.bot.tokenSecretRef` must carry this label with the value `true`, so that an editor of
 /// `TelegramWebhook` can't make the operator send some other Secret to an API server.
 pub const BOT_TOKEN_LABEL: &str = "telegram-webhook.dev/bot-token";
+/// Secrets referenced by `spec.verification.hmac.secretRef` must carry this label with the value `true`, so that an editor of
+/// `TelegramWebhook` can't make the operator copy some other Secret to the sidecars.
+pub const HMAC_SECRET_LABEL: &str = "telegram-webhook.dev/hmac-secret";
 /// On every child: the name of the `TelegramWebhook` it belongs to.
 pub const WEBHOOK_LABEL: &str = "telegram-webhook.dev/webhook";
 /// Holds a deleted resource until the webhook at Telegram has been dealt with as `deletionPolicy` says.

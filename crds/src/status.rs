@@ -88,6 +88,9 @@ pub enum ConditionType {
     SecretsDelivered,
     /// At least one selected pod is ready with its sidecar, and no selected pod runs without one.
     SidecarsReady,
+    /// The sidecars see Telegram's own address. Absent until they have seen a request with the right path and token, and with
+    /// `spec.verification.sourceAddress.mode` Off.
+    SourceVisible,
 }
 
 impl fmt::Display for ConditionType {

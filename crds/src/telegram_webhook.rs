@@ -1,12 +1,26 @@
 //! The `TelegramWebhook` spec as a user writes it, with the rules that the API server can check by itself.
 
-use std::collections::BTreeMap;
-
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::status::TelegramWebhookStatus;
+
+mod endpoint;
+mod filter;
+mod limits;
+mod text;
+mod verification;
+mod workload;
+
+pub use self::{
+    endpoint::{ClientAddressSpec, EndpointSpec, TlsSpec},
+    filter::{FilterSpec, IdListSpec, MAX_EXPRESSION_LENGTH, MAX_EXPRESSIONS, UpdateType},
+    limits::{BanSpec, LimitsSpec, RateSpec},
+    text::{Network, Period},
+    verification::{AddressRanges, HmacScheme, HmacSecretRef, HmacSpec, SourceAddressSpec, VerificationSpec},
+    workload::{UpstreamSpec, WorkloadSelector, WorkloadSpec},
+};
 
 /// Telegram's own Bot API server, the default of `spec.bot.apiServer`.
 pub const DEFAULT_API_SERVER: &str = "https://api.telegram.org";
@@ -34,6 +48,7 @@ pub const DEFAULT_API_SERVER: &str = "https://api.telegram.org";
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.bot.apiServer == 'https://api.telegram.org' || self.verification.sourceAddress.mode == 'Off' || self.verification.sourceAddress.ranges == 'Custom'", "spec.verification.sourceAddress: a self-hosted Bot API server doesn't send from Telegram's addresses: use ranges Custom, or mode Off"))]
 pub struct TelegramWebhookSpec {
     /// Stops reconciling: nothing is created, changed or registered until it is false again. What works goes on working.
     #[serde(default)]
@@ -44,6 +59,15 @@ pub struct TelegramWebhookSpec {
     pub workload: WorkloadSpec,
     /// The public address that Telegram sends updates to.
     pub endpoint: EndpointSpec,
+    /// What shows that a request is Telegram's, beside its secret token.
+    #[serde(default)]
+    pub verification: VerificationSpec,
+    /// Which updates the CRM gets.
+    #[serde(default)]
+    pub filter: FilterSpec,
+    /// Bounds on requests.
+    #[serde(default)]
+    pub limits: LimitsSpec,
     /// What happens to the webhook at Telegram when this resource is deleted. `Retain` leaves it registered, so that an
     /// accident can't silence a bot; `Delete` removes it, if it is still ours.
     #[serde(default)]
@@ -86,99 +110,6 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// The pods that receive this bot's updates.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct WorkloadSpec {
-    /// Selects pods of this namespace. They must also carry the label `telegram-webhook.dev/inject: "true"`. Several
-    /// resources may select the same pod.
-    pub selector: WorkloadSelector,
-    /// Where the CRM listens inside its pod.
-    pub upstream: UpstreamSpec,
-}
-
-/// Selects pods by labels.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.matchLabels.all(key, !format.qualifiedName().validate(key).hasValue())", "spec.workload.selector.matchLabels: a key is no label's; use a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and '/' in front if need be"))]
-pub struct WorkloadSelector {
-    /// Labels that a pod must have, all of them. Only equality, because the Service that leads to the pods knows no more.
-    #[schemars(extend(
-        "minProperties" = 1,
-        "maxProperties" = 16,
-        "additionalProperties" = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"}
-    ))]
-    pub match_labels: BTreeMap<String, String>,
-}
-
-impl WorkloadSelector {
-    /// Whether a pod with these labels is selected. No labels select nothing, though they mean everything elsewhere in Kubernetes.
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let wanted = &self.match_labels;
-        !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
-    }
-}
-
-/// Where the CRM listens inside its pod.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("!(self.port in [18443, 18444])", "spec.workload.upstream.port: 18443 and 18444 are the sidecar's own ports in the pod; let the CRM listen on another one"))]
-pub struct UpstreamSpec {
-    /// The CRM's plain HTTP port, reached at 127.0.0.1.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: u16,
-    /// The CRM's path for updates, with its query if it has one. Whoever may read this resource may read it.
-    #[serde(default = "default_upstream_path")]
-    #[schemars(
-        length(max = 512),
-        regex(pattern = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*([?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?$")
-    )]
-    pub path: String,
-}
-
-/// The public address that Telegram sends updates to.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.port in [443, 80, 88, 8443]", "spec.endpoint.port: Telegram delivers to 443, 80, 88 and 8443 only; use one of them"))]
-#[x_kube(validation = ("!has(self.ipAddress) || (isIP(self.ipAddress) && ip(self.ipAddress).family() == 4)", "spec.endpoint.ipAddress: must be an IPv4 address: Telegram delivers over IPv4 only"))]
-#[x_kube(validation = ("!isIP(self.host)", "spec.endpoint.host: must be a DNS name, which the certificate is for; an address goes into spec.endpoint.ipAddress"))]
-pub struct EndpointSpec {
-    /// DNS name that Telegram connects to. It must resolve to a public IPv4 address that leads to the Service
-    /// `<name>-telegram-webhook`, and the certificate must be for it.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
-    pub host: String,
-    /// Public port: 443, 80, 88 or 8443. The Service `<name>-telegram-webhook` has it too.
-    #[serde(default = "default_port")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: u16,
-    /// Path in front of the random segment that the operator makes.
-    #[serde(default = "default_path_prefix")]
-    #[schemars(length(max = 128), regex(pattern = r"^(/[A-Za-z0-9_-]+)*$"))]
-    pub path_prefix: String,
-    /// IPv4 address that Telegram must use instead of resolving `host`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 15))]
-    pub ip_address: Option<String>,
-    /// How many connections Telegram may open at once.
-    #[serde(default = "default_max_connections")]
-    #[schemars(range(min = 1, max = 100))]
-    pub max_connections: u8,
-    /// The certificate that the sidecar serves.
-    pub tls: TlsSpec,
-}
-
-/// The certificate that the sidecar serves.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct TlsSpec {
-    /// A Secret of type `kubernetes.io/tls` in this namespace, such as cert-manager makes: `tls.crt` holds the chain, leaf
-    /// first, and `tls.key` its key. A renewed certificate is served without a restart.
-    pub secret_ref: SecretRef,
-}
-
 /// What happens to the webhook at Telegram when the resource is deleted.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeletionPolicy {
@@ -195,40 +126,4 @@ fn default_api_server() -> String {
 
 fn default_token_key() -> String {
     "token".to_owned()
-}
-
-fn default_upstream_path() -> String {
-    "/".to_owned()
-}
-
-fn default_port() -> u16 {
-    443
-}
-
-fn default_path_prefix() -> String {
-    "/telegram".to_owned()
-}
-
-/// Telegram's own default.
-fn default_max_connections() -> u8 {
-    40
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn a_pod_must_have_every_label_and_no_labels_select_nothing() {
-        let selector = |pairs| WorkloadSelector { match_labels: labels(pairs) };
-        let pod = labels(&[("app", "crm"), ("track", "stable"), ("more", "")]);
-        assert!(selector(&[("app", "crm"), ("track", "stable")]).matches(&pod));
-        assert!(!selector(&[("app", "crm"), ("track", "canary")]).matches(&pod));
-        assert!(!selector(&[("app", "crm"), ("absent", "")]).matches(&pod));
-        assert!(!selector(&[]).matches(&pod));
-    }
 }

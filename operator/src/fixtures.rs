@@ -71,6 +71,14 @@ pub fn token_secret(token: &str) -> Secret {
     secret
 }
 
+/// The Secret that a relay's signing key is in.
+pub fn hmac_secret(key: &[u8]) -> Secret {
+    let mut secret = secret("relay", &[("secret", key)]);
+    secret.metadata.labels =
+        Some(BTreeMap::from([("telegram-webhook.dev/hmac-secret".to_owned(), "true".to_owned())]));
+    secret
+}
+
 /// A chain of one for `name`, valid for `days` around `now`, and its key.
 pub fn certificate(name: &str, now: i64, days: std::ops::Range<i64>) -> (String, String) {
     let key = KeyPair::generate().unwrap();

@@ -1,7 +1,7 @@
 //! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> identify -> build -> assess -> apply -> register
 //! -> status. Each step is a file of the same name, but for identify (in `register`, since it asks the same server) and assess
-//! (in `acknowledgement`). Dereference, apply and status use the Kubernetes API, identify and register the Bot API; validate,
-//! build and assess are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake
+//! (in `acknowledgement` and `visibility`). Dereference, apply and status use the Kubernetes API, identify and register the Bot
+//! API; validate, build and assess are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake
 //! stops the pass before anything of a webhook that works is changed.
 
 use std::{sync::Arc, time::Duration};
@@ -31,6 +31,7 @@ pub mod status;
 pub mod stored;
 mod summary;
 pub mod validate;
+pub mod visibility;
 
 use self::{
     acknowledgement::assess,
@@ -43,6 +44,7 @@ use self::{
     status::{Reason, Report, compute},
     stored::Material,
     validate::validate,
+    visibility::visibility,
 };
 use crate::{
     dns::Resolver,
@@ -140,8 +142,9 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     let identity = identify(&telegram, &valid, report).await.map_err(Error::Register)?;
     // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?, Timestamp::now());
-    // pure
+    // pure, both
     let acknowledgement = assess(&found.pods, &prepared.expected, report);
+    visibility(&found.pods, &prepared.expected, valid.source_address.mode, report);
     // Kubernetes API, writes what differs
     let applied = apply(&context.client, prepared, &found, acknowledgement).await.map_err(Error::Apply)?;
     valid.check_obstacles().map_err(Error::Validate)?;

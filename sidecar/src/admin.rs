@@ -1,5 +1,7 @@
 //! The admin port: what the kubelet, a metrics scraper, the operator and the pod's own preStop hook ask. Plain HTTP, no secrets.
 
+pub mod bans;
+mod client;
 pub mod drain;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -8,10 +10,14 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use serde::Serialize;
 
+pub use self::client::AskError;
 use crate::{
     app::Readiness,
+    bans::{Bans, NotLifted},
     config::CurrentPolicy,
+    ingress::Sources,
     metrics::Metrics,
     server::{Handler, Peer},
 };
@@ -26,6 +32,8 @@ pub struct Admin {
     pub policy: CurrentPolicy,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
+    pub sources: Arc<Sources>,
+    pub bans: Arc<Bans>,
 }
 
 // === impl Admin ===
@@ -38,12 +46,17 @@ impl Admin {
             ("/readyz", &Method::GET | &Method::HEAD) => self.ready(),
             ("/metrics", &Method::GET | &Method::HEAD) => self.metrics(),
             ("/config", &Method::GET | &Method::HEAD) => self.config(),
+            (bans::PATH, &Method::GET | &Method::HEAD) => self.bans(),
             ("/drain", &Method::POST) => self.drain(peer),
-            ("/livez" | "/readyz" | "/metrics" | "/config", _) => {
+            ("/livez" | "/readyz" | "/metrics" | "/config" | bans::PATH, _) => {
                 not_allowed(HeaderValue::from_static("GET, HEAD"))
             }
             ("/drain", _) => not_allowed(HeaderValue::from_static("POST")),
-            _ => text(StatusCode::NOT_FOUND, "not found"),
+            _ => match path.strip_prefix(bans::PATH).and_then(|rest| rest.strip_prefix('/')) {
+                Some(address) if method == Method::DELETE => self.lift(peer, address),
+                Some(_) => not_allowed(HeaderValue::from_static("DELETE")),
+                None => text(StatusCode::NOT_FOUND, "not found"),
+            },
         }
     }
 
@@ -55,6 +68,7 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
+        self.bans.refresh();
         match self.metrics.encode() {
             Ok(metrics) => with_body(StatusCode::OK, OPEN_METRICS, metrics.into()),
             Err(error) => {
@@ -65,19 +79,36 @@ impl Admin {
     }
 
     fn config(&self) -> Response<Full<Bytes>> {
-        match serde_json::to_vec(&self.policy.load().loaded()) {
-            Ok(loaded) => with_body(StatusCode::OK, JSON, loaded.into()),
-            Err(error) => {
-                tracing::error!(%error, "the configuration's digests can't be written");
-                text(StatusCode::INTERNAL_SERVER_ERROR, "configuration can't be written")
-            }
+        let mut loaded = self.policy.load().loaded();
+        for webhook in &mut loaded.webhooks {
+            webhook.source_visible = self.sources.seen(&webhook.webhook);
+        }
+        json(&loaded)
+    }
+
+    fn bans(&self) -> Response<Full<Bytes>> {
+        json(&bans::entries(&self.policy.load(), &self.bans))
+    }
+
+    /// Only the pod itself says who may come again.
+    fn lift(&self, peer: SocketAddr, address: &str) -> Response<Full<Bytes>> {
+        if !is_within(peer) {
+            return text(StatusCode::FORBIDDEN, "only from within the pod");
+        }
+        let address = match bans::address(address) {
+            Ok(address) => address,
+            Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
+        };
+        match self.bans.lift(&self.policy.load(), address) {
+            Ok(()) => text(StatusCode::OK, "lifted"),
+            Err(reason @ NotLifted::NotBanned) => text(StatusCode::NOT_FOUND, reason.to_string()),
+            Err(reason @ NotLifted::Permanent { .. }) => text(StatusCode::CONFLICT, reason.to_string()),
         }
     }
 
     /// Only the pod itself says when it goes away: draining can't be undone.
     fn drain(&self, peer: SocketAddr) -> Response<Full<Bytes>> {
-        if !peer.ip().to_canonical().is_loopback() {
-            tracing::warn!(%peer, "drain refused: it may be asked for in the pod only");
+        if !is_within(peer) {
             return text(StatusCode::FORBIDDEN, "only from within the pod");
         }
         self.readiness.start_draining();
@@ -92,6 +123,25 @@ impl Handler for Admin {
     }
 }
 
+/// Anybody in the cluster may look, but not change anything.
+fn is_within(peer: SocketAddr) -> bool {
+    let within = peer.ip().to_canonical().is_loopback();
+    if !within {
+        tracing::warn!(%peer, "refused: it may be asked for in the pod only");
+    }
+    within
+}
+
+fn json(answer: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(answer) {
+        Ok(json) => with_body(StatusCode::OK, JSON, json.into()),
+        Err(error) => {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the answer can't be written")
+        }
+    }
+}
+
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
@@ -99,8 +149,8 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Resp
     response
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    with_body(status, TEXT, Bytes::from_static(text.as_bytes()))
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    with_body(status, TEXT, text.into())
 }
 
 fn not_allowed(allow: HeaderValue) -> Response<Full<Bytes>> {

@@ -3,7 +3,13 @@
 mod readiness;
 pub mod signals;
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     net::TcpListener,
@@ -17,9 +23,14 @@ pub use self::readiness::Readiness;
 use crate::{
     admin::Admin,
     args::RunArgs,
+    bans::Bans,
     config::{Problems, reload::Reloader},
     delivery::Crm,
-    ingress::Ingress,
+    ingress::{
+        Ingress, Sources,
+        dedup::{Dedup, StateError},
+        rate_limit::RateLimits,
+    },
     metrics::Metrics,
     server::{Server, tls},
 };
@@ -51,6 +62,8 @@ pub struct App {
 pub enum StartError {
     #[error("configuration: {0}")]
     Config(#[from] Problems),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("set up TLS: {0}")]
@@ -76,16 +89,23 @@ impl App {
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         let deliveries = TaskTracker::new();
-        let reloader = Reloader::load(options.config_dir.clone(), metrics.clone())?;
+        let reloader = Reloader::load(options.config.source(), metrics.clone())?;
+        let dedup = Dedup::open(&options.state_dir, metrics.clone(), SystemTime::now())?;
         let tls = TlsAcceptor::from(Arc::new(tls::server_config(reloader.policy())?));
+        let sources = Arc::new(Sources::new(metrics.clone()));
+        let bans = Arc::new(Bans::new(metrics.clone()));
         let webhook = Server {
             listener: listen(options.listen).await?,
             tls: Some(tls),
             handler: Ingress {
                 policy: reloader.policy(),
+                dedup,
                 crm: Crm::new(metrics.clone(), deliveries.clone()),
                 metrics: metrics.clone(),
                 readiness: Arc::clone(&readiness),
+                sources: Arc::clone(&sources),
+                rate_limits: RateLimits::new(),
+                bans: Arc::clone(&bans),
             },
             max_connections: MAX_CONNECTIONS,
             head_timeout: HEAD_TIMEOUT,
@@ -94,7 +114,13 @@ impl App {
         let admin = Server {
             listener: listen(options.admin_listen).await?,
             tls: None,
-            handler: Admin { policy: reloader.policy(), metrics, readiness: Arc::clone(&readiness) },
+            handler: Admin {
+                policy: reloader.policy(),
+                metrics,
+                readiness: Arc::clone(&readiness),
+                sources,
+                bans,
+            },
             max_connections: MAX_ADMIN_CONNECTIONS,
             head_timeout: ADMIN_HEAD_TIMEOUT,
             metrics: None,

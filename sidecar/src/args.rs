@@ -6,8 +6,11 @@ use std::{
     time::Duration,
 };
 
+use crate::admin::bans;
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use telegram_webhook_sidecar_config::{ADMIN_PORT, CONFIG_DIR, WEBHOOK_PORT};
+use telegram_webhook_sidecar_config::{ADMIN_PORT, CONFIG_DIR, STATE_DIR, WEBHOOK_PORT};
+
+use crate::config::Source;
 
 /// Receives Telegram updates in front of a CRM.
 #[derive(Parser, Debug)]
@@ -19,18 +22,37 @@ pub struct Args {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Serve the webhooks found in the configuration folder until told to stop.
+    /// Serve the configured webhooks until told to stop.
     Run(RunArgs),
+    /// Say whether the configuration can be used, and if not, every mistake in it.
+    Check(ConfigSource),
     /// Tell the sidecar in this pod that the pod is going away.
-    Drain(DrainArgs),
+    Drain(AdminArgs),
+    /// Show or lift the bans of the sidecar in this pod.
+    Bans(BansArgs),
+    /// Tell which of the updates in a file would be forwarded, and which rule drops the others.
+    FilterTest(FilterTestArgs),
+}
+
+/// Where the configuration is.
+#[derive(ClapArgs, Debug, Clone)]
+pub struct ConfigSource {
+    /// Folder with one folder per webhook, as the operator fills it.
+    #[arg(long, value_name = "DIR", default_value = CONFIG_DIR)]
+    config_dir: PathBuf,
+    /// File with all webhooks, instead of the folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "config_dir")]
+    config: Option<PathBuf>,
 }
 
 /// What to serve and where.
 #[derive(ClapArgs, Debug, Clone)]
 pub struct RunArgs {
-    /// Folder with one folder per TelegramWebhook.
-    #[arg(long, default_value = CONFIG_DIR)]
-    pub config_dir: PathBuf,
+    #[command(flatten)]
+    pub config: ConfigSource,
+    /// Folder for what has to survive a restart; no other sidecar may use it.
+    #[arg(long, default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
     /// Where Telegram connects to.
     #[arg(long, default_value_t = all_interfaces(WEBHOOK_PORT))]
     pub listen: SocketAddr,
@@ -46,10 +68,53 @@ pub struct RunArgs {
 }
 
 #[derive(ClapArgs, Debug)]
-pub struct DrainArgs {
-    /// Admin address of the sidecar to drain; it listens to its own pod only.
-    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT)))]
+pub struct BansArgs {
+    #[command(subcommand)]
+    pub command: Option<BansCommand>,
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+#[derive(Subcommand, Debug, Default)]
+pub enum BansCommand {
+    /// Show who is banned, by what and until when.
+    #[default]
+    List,
+    /// End the ban of an address.
+    Lift {
+        /// As it is listed, or any address of an IPv6 network that is.
+        #[arg(value_parser = bans::address)]
+        address: IpAddr,
+    },
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct AdminArgs {
+    /// Admin address of the sidecar; it listens to its own pod only.
+    #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT)))]
     pub admin_address: SocketAddr,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct FilterTestArgs {
+    #[command(flatten)]
+    pub config: ConfigSource,
+    /// Whose filter to try; needed where there are several.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub webhook: Option<String>,
+    /// File with one update, an array of updates, or one update per line.
+    pub updates: PathBuf,
+}
+
+// === impl ConfigSource ===
+
+impl ConfigSource {
+    pub fn source(&self) -> Source {
+        match &self.config {
+            Some(file) => Source::File(file.clone()),
+            None => Source::Folder(self.config_dir.clone()),
+        }
+    }
 }
 
 const fn all_interfaces(port: u16) -> SocketAddr {
@@ -69,6 +134,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -91,12 +158,44 @@ mod tests {
         };
         assert_eq!(run.listen.to_string(), "0.0.0.0:18443");
         assert_eq!(run.admin_listen.to_string(), "0.0.0.0:18444");
+        // where the operator mounts a volume
+        assert_eq!(run.state_dir, Path::new("/var/lib/telegram-webhook-sidecar"));
         assert_eq!((run.poll_interval.as_millis(), run.shutdown_deadline.as_secs()), (1000, 20));
+    }
+
+    #[test]
+    fn the_configuration_is_a_folder_or_a_file_and_not_both() {
+        let source = |arguments: &[&str]| {
+            let args = Args::try_parse_from([&["sidecar", "check"], arguments].concat());
+            args.map(|args| match args.command {
+                Command::Check(config) => config.source(),
+                other => panic!("{other:?}"),
+            })
+        };
+        assert!(matches!(source(&[]), Ok(Source::Folder(dir)) if dir == Path::new(CONFIG_DIR)));
+        assert!(matches!(source(&["--config-dir", "d"]), Ok(Source::Folder(dir)) if dir == Path::new("d")));
+        assert!(matches!(source(&["--config", "f"]), Ok(Source::File(file)) if file == Path::new("f")));
+        assert!(source(&["--config", "f", "--config-dir", "d"]).is_err());
     }
 
     #[test]
     fn a_poll_interval_of_nothing_is_refused() {
         let run = |interval: &str| Args::try_parse_from(["sidecar", "run", "--poll-interval-ms", interval]);
         assert!(run("0").is_err() && run("x").is_err() && run("1").is_ok());
+    }
+
+    #[test]
+    fn bans_are_listed_unless_an_address_is_to_be_lifted() {
+        let parse = |args: &[&str]| match Args::try_parse_from([&["sidecar", "bans"], args].concat()) {
+            Ok(Args { command: Command::Bans(bans) }) => Some(bans),
+            _ => None,
+        };
+        let nothing = parse(&[]).unwrap();
+        assert!(nothing.command.is_none() && nothing.admin.admin_address.port() == ADMIN_PORT);
+        let list = parse(&["list", "--admin-address", "127.0.0.1:1"]).unwrap();
+        assert!(matches!(list.command, Some(BansCommand::List)) && list.admin.admin_address.port() == 1);
+        let lift = parse(&["lift", "2a00:1:2:3::/64"]).unwrap();
+        assert!(matches!(lift.command, Some(BansCommand::Lift { .. })));
+        assert!(parse(&["lift", "x"]).is_none() && parse(&["lift"]).is_none());
     }
 }

@@ -1,37 +1,51 @@
-//! What the sidecar accepts and where it sends it: the mounted folder, checked once and turned into strong types.
+//! What the sidecar accepts and where it sends it: the mounted folder or the configuration file, checked once and turned into
+//! strong types.
 //!
-//! Only this module sees the raw files. A [`Webhook`] is whole and valid or isn't built at all, and every mistake in its folder
-//! is reported at once. Folders don't depend on each other: one that is wrong takes no other bot of the pod down. Paths and
-//! tokens survive as digests only.
+//! Only this module sees the raw files. A [`Webhook`] is whole and valid or isn't built at all, and every mistake in it is
+//! reported at once. Folders don't depend on each other: one that is wrong takes no other bot of the pod down. A file is one
+//! person's and is taken as a whole. Paths and tokens survive as digests only.
 
+mod address;
 mod certificate;
+mod place;
 mod problem;
+mod rates;
 pub mod reload;
 mod secret;
+mod signature;
 mod snapshot;
 mod webhook;
 
-use std::sync::Arc;
+use std::{mem, net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
+pub use telegram_webhook_sidecar_config::HmacEncoding;
+
+pub(crate) use self::problem::Findings;
 pub use self::{
+    address::{ClientAddress, PortAddresses, SourceAddress},
+    place::Place,
     problem::{Problem, Problems},
+    rates::{BanRule, Rate, Rates, StrangerRules},
     secret::SecretDigest,
-    snapshot::Snapshot,
+    signature::{MAC_LENGTH, Mac, Mistake, Signature, SigningKey},
+    snapshot::{Snapshot, Source},
     webhook::{Limits, Slot, Webhook},
 };
 
 /// The policy in use, swapped as a whole: paths, tokens, certificates and upstreams always belong together.
 pub type CurrentPolicy = Arc<ArcSwap<Policy>>;
 
-/// Every webhook that this pod serves, sorted by name.
+/// Every webhook that is served, sorted by name.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     webhooks: Vec<Arc<Webhook>>,
-    /// Folders whose webhook is of a former snapshot, because the newest one's can't be used.
-    carried_over: Vec<String>,
+    /// Places whose webhook is of a former snapshot, because the newest one's can't be used.
+    carried_over: Vec<Place>,
+    addresses: PortAddresses,
+    stranger_rules: StrangerRules,
 }
 
 // === impl Policy ===
@@ -39,48 +53,93 @@ pub struct Policy {
 impl Policy {
     /// The policy that follows this one, and what is wrong with the snapshot: a folder that can't be used keeps the version
     /// that this policy has of it, or is left out; one that is gone, or has no configuration any more, is dropped. Where there is
-    /// no folder at all, nothing changes.
+    /// no folder at all, or a file with a mistake, nothing changes.
     #[must_use]
     pub fn followed_by(&self, snapshot: Snapshot) -> (Self, Vec<Problem>) {
-        let mut folders = match snapshot.folders {
-            Ok(folders) => folders,
+        let parts = match snapshot.parts {
+            Ok(parts) => parts,
             Err(problem) => return (self.clone(), vec![problem]),
         };
-        // a newcomer takes no path from a webhook that was there before
-        folders.sort_by_key(|folder| self.of_folder(&folder.name).is_none());
-        let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(folders.len());
+        let parsed = parts.into_iter().map(|part| (self.former(&part.place), Webhook::parse(part)));
+        let mut parsed: Vec<_> = parsed.collect();
+        // a newcomer takes no path from a webhook that was there before, and one that is ahead with another client address
+        // keeps none out that still has the port's
+        parsed.sort_by_key(|(former, webhook)| {
+            (former.is_none(), webhook.as_ref().is_ok_and(|webhook| self.moves_on(webhook)))
+        });
+        let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(parsed.len());
         let mut carried_over = Vec::new();
         let mut problems = Vec::new();
-        for folder in folders {
-            let former = self.of_folder(&folder.name);
-            match Webhook::parse(folder).and_then(|webhook| without_conflict(webhook, &webhooks)) {
+        for (former, webhook) in parsed {
+            match webhook.and_then(|webhook| without_conflict(webhook, &webhooks)) {
                 Ok(webhook) => webhooks.push(Arc::new(webhook)),
                 Err(found) => {
                     problems.extend(found);
                     if let Some(former) = former.filter(|former| conflicts(former, &webhooks).is_empty()) {
-                        carried_over.push(former.folder.clone());
+                        carried_over.push(former.place.clone());
                         webhooks.push(Arc::clone(former));
                     }
                 }
             }
         }
+        if snapshot.whole && !problems.is_empty() {
+            return (self.clone(), problems);
+        }
         webhooks.sort_by(|a, b| a.name.cmp(&b.name));
-        (Self { webhooks, carried_over }, problems)
+        let addresses = PortAddresses::of(&webhooks);
+        let stranger_rules = StrangerRules::of(&webhooks);
+        (Self { webhooks, carried_over, addresses, stranger_rules }, problems)
+    }
+
+    /// The policy that a snapshot leads to by itself, or all that is wrong with it.
+    pub fn check(mut snapshot: Snapshot) -> Result<Self, Problems> {
+        let absent = mem::take(&mut snapshot.absent);
+        let (policy, problems) = Self::default().followed_by(snapshot);
+        if problems.is_empty() && !policy.webhooks.is_empty() {
+            Ok(policy)
+        } else {
+            Err(Problems::at_start(problems, absent))
+        }
     }
 
     pub fn webhooks(&self) -> &[Arc<Webhook>] {
         &self.webhooks
     }
 
+    /// The rules about addresses that hold before it is known which webhook is meant.
+    pub fn addresses(&self) -> &PortAddresses {
+        &self.addresses
+    }
+
+    /// Whether the address is never banned and never limited as strangers are: see [`PortAddresses::listed`].
+    pub fn listed(&self, address: IpAddr) -> bool {
+        self.addresses.listed(address)
+    }
+
+    /// What holds for whoever hasn't authenticated.
+    pub fn stranger_rules(&self) -> &StrangerRules {
+        &self.stranger_rules
+    }
+
     /// The webhook that was read from a folder.
     pub fn of_folder(&self, folder: &str) -> Option<&Arc<Webhook>> {
-        self.webhooks.iter().find(|webhook| webhook.folder == folder)
+        self.webhooks.iter().find(|webhook| webhook.place.folder() == Some(folder))
+    }
+
+    /// What this policy has of a place.
+    fn former(&self, place: &Place) -> Option<&Arc<Webhook>> {
+        place.folder().and_then(|folder| self.of_folder(folder))
     }
 
     /// The first webhook that is wanted, if possible one of the newest snapshot: what was carried over may be out of date.
     pub fn freshest(&self, wanted: impl Fn(&Webhook) -> bool) -> Option<&Arc<Webhook>> {
         let wanted = self.webhooks.iter().filter(|webhook| wanted(webhook));
-        wanted.min_by_key(|webhook| self.carried_over.contains(&webhook.folder))
+        wanted.min_by_key(|webhook| self.carried_over.contains(&webhook.place))
+    }
+
+    /// Whether the client's address is no longer found where it was.
+    fn moves_on(&self, webhook: &Webhook) -> bool {
+        !self.webhooks.is_empty() && webhook.client_address != self.addresses.client
     }
 
     /// Which version of what is in use, for the operator.
@@ -97,6 +156,7 @@ impl Webhook {
             digest: self.digest.clone(),
             slots: self.slots.iter().map(|slot| slot.id).collect(),
             certificate_digest: self.certificate_digest.clone(),
+            source_visible: None,
         }
     }
 }
@@ -106,13 +166,18 @@ fn without_conflict(webhook: Webhook, others: &[Arc<Webhook>]) -> Result<Webhook
     if problems.is_empty() { Ok(webhook) } else { Err(problems) }
 }
 
-/// What is wrong between webhooks that are right by themselves: a path alone must tell which one is meant.
+/// What is wrong between webhooks that are right by themselves: a path alone must tell which one is meant, and the client's
+/// address is found before that.
 fn conflicts(webhook: &Webhook, others: &[Arc<Webhook>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for other in others {
+        if other.client_address != webhook.client_address {
+            let reason = format!("{} has another, and a port has one", other.place);
+            problems.push(Problem::field(&webhook.place, "clientAddress", reason));
+        }
         let mut same = |field: String| {
-            let reason = format!("the folder {} has the same", other.folder);
-            problems.push(Problem::field(&webhook.folder, field, reason));
+            let reason = format!("{} has the same", other.place);
+            problems.push(Problem::field(&webhook.place, field, reason));
         };
         if other.name == webhook.name {
             same("webhook".to_owned());

@@ -3,44 +3,66 @@
 //! Each stage either passes on what the next one needs or refuses with a [`Reject`]. Answers have no body and say nothing beyond
 //! their status.
 
+mod allow_ip;
 mod authenticate;
 mod body;
+pub mod dedup;
+pub mod filter;
+pub(crate) mod rate_limit;
 mod reject;
 mod route;
+pub mod update;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 
-pub use self::reject::Reject;
+pub use self::{
+    allow_ip::Sources,
+    authenticate::{TOKEN_HEADER, verify_signature},
+    reject::{Meaning, Reject},
+};
+use self::{dedup::Dedup, filter::Verdict, rate_limit::RateLimits};
 use crate::{
     app::Readiness,
+    audit,
+    bans::Bans,
     config::{CurrentPolicy, Policy, Webhook},
     delivery::{Crm, Delivered},
     metrics::Metrics,
-    server::{Handler, Peer},
+    server::{
+        HSTS, Handler, Peer, Standing, Turned,
+        client_ip::{self, Arrival},
+    },
 };
 
-/// A year: browsers never come here, but scanners grade the answer.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// Browsers never come here, but scanners grade the answer; there is no body whose type could be guessed.
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Handles the requests of the webhook port.
 pub struct Ingress {
     pub policy: CurrentPolicy,
+    pub dedup: Dedup,
     pub crm: Crm,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
+    pub sources: Arc<Sources>,
+    pub rate_limits: RateLimits,
+    pub bans: Arc<Bans>,
 }
 
 /// What the stages have found out about a request so far, for the log and the metrics.
-#[derive(Default)]
 pub struct Seen {
+    /// Whose request it is, as far as is known.
+    pub client: IpAddr,
     pub webhook: Option<Arc<Webhook>>,
     /// Id of the slot whose path and token the request carried.
     pub slot: Option<i64>,
+    /// `update_id` and kind of the update.
+    pub update: Option<(i64, &'static str)>,
 }
 
 // === impl Ingress ===
@@ -49,20 +71,22 @@ impl Ingress {
     /// Takes one request from its head to its answer.
     async fn answer<B: Body<Data = Bytes>>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>> {
         let _in_flight = self.metrics.request_started();
-        let mut seen = Seen::default();
+        let mut seen = Seen::from(peer.client);
         // one version of the policy for the whole request
         let policy = self.policy.load_full();
         let result = self.receive(&policy, peer, request, &mut seen).await;
+        let result = result.map_err(|reject| self.refuse_stranger(&policy, &seen, reject));
         let mut response = match &result {
             Ok(Delivered { .. }) => {
                 self.metrics.request_ended(&seen, "delivered");
                 empty(StatusCode::OK)
             }
             Err(reject) => {
-                self.metrics.request_ended(&seen, reject.label());
-                reject.log(peer.address, &seen);
-                let mut response = empty(reject.status());
-                reject.add_headers(response.headers_mut());
+                let meaning = reject.meaning();
+                self.metrics.request_ended(&seen, meaning.label);
+                audit::refused(reject, &meaning, &seen);
+                let mut response = empty(meaning.status);
+                response.headers_mut().extend(meaning.header);
                 response
             }
         };
@@ -82,20 +106,82 @@ impl Ingress {
         seen: &mut Seen,
     ) -> Result<Delivered, Reject> {
         let (head, body) = request.into_parts();
+        seen.client = client_ip::of_request(&policy.addresses().client, peer, &head.headers);
+        self.refuse_banned(policy, peer, seen)?;
+        allow_ip::port(&self.sources, policy, &head, seen)?;
         let route = route::find(policy, &head.uri)?;
         let webhook = Arc::clone(&route.webhook);
         seen.webhook = Some(Arc::clone(&webhook));
+        allow_ip::webhook(&self.sources, &route, &head, seen)?;
         route::require_post(&head.method)?;
-        seen.slot = Some(authenticate::token(&route, &head.headers)?);
+        let token = authenticate::token(&route, &head.headers);
+        seen.slot = Some(token.inspect_err(|_| {
+            self.metrics.token_mismatched(&webhook.name, policy.listed(seen.client));
+        })?);
+        self.sources.note(&webhook, seen.client);
         peer.prove();
         let body = body::read(body, &head.headers, &webhook.limits).await?;
+        if let Some(signature) = &webhook.signature {
+            verify_signature(signature, &head.headers, &body, SystemTime::now())?;
+        }
+        self.rate_limits.authenticated(seen.client, &webhook)?;
+        self.judge(&webhook, &body, seen)?;
+        let claim = self.dedup.claim(webhook.bot_id, &body, webhook.limits.upstream_timeout).await?;
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-        let delivered = self.crm.deliver(webhook, content_type, body).await?;
+        let delivered = self.crm.deliver(webhook, content_type, body, claim).await?;
         Ok(delivered)
+    }
+
+    /// Turns away whose ban began, or was learnt of, after its connection was let in.
+    fn refuse_banned(&self, policy: &Policy, peer: &Peer, seen: &Seen) -> Result<(), Reject> {
+        if self.bans.contains(policy, seen.client) {
+            // a proxy's connection carries the requests of others too
+            return Err(Reject::Banned { close: seen.client == peer.client });
+        }
+        Ok(())
+    }
+
+    /// Counts a request that failed to authenticate against its client; the answer is the reason, or that there were too many.
+    fn refuse_stranger(&self, policy: &Policy, seen: &Seen, reject: Reject) -> Reject {
+        let client = seen.client;
+        // anybody can have Telegram send what fails, and when it is our token that is wrong, it has to show
+        if !reject.meaning().a_strangers || policy.listed(client) {
+            return reject;
+        }
+        self.bans.failed(policy, client);
+        let taken = self.rate_limits.unauthenticated(client, policy.stranger_rules().rate);
+        taken.err().unwrap_or(reject)
+    }
+
+    /// Reads the update, and refuses it where the CRM doesn't want it.
+    fn judge(&self, webhook: &Webhook, body: &[u8], seen: &mut Seen) -> Result<(), Reject> {
+        let update = update::parse(body)?;
+        let kind = update.kind.label();
+        seen.update = Some((update.update_id, kind));
+        self.metrics.update_received(&webhook.name, kind);
+        match webhook.filter.judge(&update, body) {
+            Verdict::Forward => Ok(()),
+            Verdict::Drop(rule) => Err(Reject::Filtered(rule)),
+        }
     }
 }
 
 impl Handler for Ingress {
+    fn arrival(&self, socket: IpAddr) -> Arrival {
+        client_ip::arrival(&self.policy.load().addresses().client, socket)
+    }
+
+    fn admits(&self, client: IpAddr) -> Result<Standing, Turned> {
+        let policy = self.policy.load();
+        if self.bans.contains(&policy, client) {
+            return Err(Turned::Banned);
+        }
+        if policy.addresses().closes(client) {
+            return Err(Turned::Unlisted);
+        }
+        Ok(if policy.listed(client) { Standing::Listed } else { Standing::Unlisted })
+    }
+
     async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.answer(peer, request).await
     }
@@ -104,6 +190,11 @@ impl Handler for Ingress {
 // === impl Seen ===
 
 impl Seen {
+    /// Nothing but where it comes from.
+    pub fn from(client: IpAddr) -> Self {
+        Self { client, webhook: None, slot: None, update: None }
+    }
+
     /// Name of the webhook, empty while unknown.
     pub fn webhook_name(&self) -> &str {
         self.webhook.as_ref().map_or("", |webhook| &webhook.name)
@@ -115,7 +206,8 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     response
 }
 

@@ -1,13 +1,18 @@
 //! The sidecar: stands in front of the CRM in its own pod, lets in what Telegram sent to one of its webhooks and refuses the rest.
 //!
 //! The path of a request reads from the names: `server` (TLS) -> `ingress` (route, authenticate, body) -> `delivery` (the CRM).
-//! `config` turns the mounted folder into the policy that all of them share, `app` starts and stops everything.
+//! `config` turns the mounted folder, or a file, into the policy that all of them share, `app` starts and stops everything.
 
+pub mod address;
 pub mod admin;
 pub mod app;
 pub mod args;
+pub mod audit;
+pub mod bans;
+pub mod check;
 pub mod config;
 pub mod delivery;
+pub mod filter_test;
 pub mod ingress;
 pub mod logging;
 pub mod metrics;

@@ -1,21 +1,29 @@
 //! Reads the command line, sets up logging and the one crypto provider, and runs.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use telegram_webhook_sidecar::{
     admin,
     app::{App, StartError, runtime, signals},
-    args::{Args, Command, RunArgs},
+    args::{Args, BansArgs, BansCommand, Command, ConfigSource, FilterTestArgs, RunArgs},
+    check,
+    filter_test::{self, TestError},
     logging,
 };
 
 /// `EX_USAGE` of sysexits.h: the configuration is wrong or not there, and starting again won't help before it changes.
 const EXIT_CONFIGURATION: u8 = 64;
+/// `EX_DATAERR`: the file to look at isn't what it should be.
+const EXIT_DATA: u8 = 65;
 
 fn main() -> ExitCode {
-    logging::init();
+    // writes what still waits when the program ends
+    let _log = logging::init();
     match start() {
         Ok(code) => code,
         Err(error) => {
@@ -33,12 +41,48 @@ fn start() -> anyhow::Result<ExitCode> {
     runtime().context("start the runtime")?.block_on(async {
         match args.command {
             Command::Run(options) => run(options).await,
+            Command::Check(config) => check(&config),
             Command::Drain(options) => {
                 admin::drain::request(options.admin_address).await?;
                 Ok(ExitCode::SUCCESS)
             }
+            Command::FilterTest(options) => filter_test(&options),
+            Command::Bans(options) => bans(options).await,
         }
     })
+}
+
+async fn bans(options: BansArgs) -> anyhow::Result<ExitCode> {
+    let admin = options.admin.admin_address;
+    match options.command.unwrap_or_default() {
+        BansCommand::List => {
+            for entry in admin::bans::list(admin).await? {
+                println!("{entry}");
+            }
+        }
+        BansCommand::Lift { address } => admin::bans::lift(admin, address).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn filter_test(options: &FilterTestArgs) -> anyhow::Result<ExitCode> {
+    let FilterTestArgs { config, webhook, updates } = options;
+    let webhook = match filter_test::choose(&config.source(), webhook.as_deref()) {
+        Ok(webhook) => webhook,
+        Err(problem) => {
+            writeln!(io::stderr(), "{problem}")?;
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    match filter_test::test_file(&webhook.filter, updates, &mut io::stdout().lock()) {
+        Ok(summary) if summary.not_json > 0 => Ok(ExitCode::from(EXIT_DATA)),
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error @ TestError::Unreadable { .. }) => {
+            writeln!(io::stderr(), "{error}")?;
+            Ok(ExitCode::from(EXIT_CONFIGURATION))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn run(options: RunArgs) -> anyhow::Result<ExitCode> {
@@ -51,7 +95,24 @@ async fn run(options: RunArgs) -> anyhow::Result<ExitCode> {
             }
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
+        Err(StartError::State(error)) => {
+            tracing::error!(%error, "configuration");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check(config: &ConfigSource) -> anyhow::Result<ExitCode> {
+    match check::check(&config.source()) {
+        Ok(policy) => {
+            check::write_summary(&policy, io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            check::write_problems(&problems, io::stderr().lock())?;
+            Ok(ExitCode::from(EXIT_CONFIGURATION))
+        }
+    }
 }

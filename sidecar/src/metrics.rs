@@ -4,12 +4,19 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text::encode},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::Gauge,
+        histogram::Histogram,
+    },
     registry::Registry,
 };
+use telegram_webhook_sidecar_config::AddressMode;
 
-use crate::ingress::Seen;
+use crate::{ingress::Seen, logging};
 
 /// Seconds; Telegram's own limit is 60.
 const UPSTREAM_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
@@ -19,24 +26,44 @@ const UPSTREAM_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
+    updates: Family<UpdateLabels, Counter>,
     in_flight: Gauge,
     upstream_duration: Family<UpstreamLabels, Histogram>,
     connections: Gauge,
     connections_ended: Family<ConnectionLabels, Counter>,
+    source_addresses: Family<SourceAddressLabels, Counter>,
+    source_visible: Family<WebhookLabels, Gauge>,
+    token_mismatches: Family<MismatchLabels, Counter>,
+    dedup_write_errors: Counter,
     reloads: Family<ReloadLabels, Counter>,
     last_reload_successful: Gauge,
+    bans: Counter,
+    bans_active: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
-    webhook: String,
-    slot: String,
+    /// None while unknown.
+    webhook: Option<Arc<str>>,
+    slot: Option<i64>,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MismatchLabels {
+    webhook: Arc<str>,
+    source: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct UpdateLabels {
+    webhook: Arc<str>,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct UpstreamLabels {
-    webhook: String,
+    webhook: Arc<str>,
     outcome: &'static str,
 }
 
@@ -46,9 +73,25 @@ struct ConnectionLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceAddressLabels {
+    webhook: Arc<str>,
+    verdict: &'static str,
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: Arc<str>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReloadLabels {
     result: &'static str,
 }
+
+/// Reads what the log counts by itself.
+#[derive(Debug)]
+struct LostLogLines;
 
 /// How a connection ended, or why it never began.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +102,12 @@ pub enum ConnectionEnd {
     HandshakeTimeout,
     Evicted,
     OverLimit,
+    Banned,
+    Unlisted,
+    UntrustedProxy,
+    BadProxyHeader,
+    HandshakeRate,
+    HeadTimeout,
 }
 
 /// Counts up while it lives.
@@ -71,12 +120,19 @@ impl Metrics {
         let mut metrics = Self {
             registry: Arc::default(),
             requests: Family::default(),
+            updates: Family::default(),
             in_flight: Gauge::default(),
             upstream_duration: Family::new_with_constructor(|| Histogram::new(UPSTREAM_BUCKETS)),
             connections: Gauge::default(),
             connections_ended: Family::default(),
+            source_addresses: Family::default(),
+            source_visible: Family::default(),
+            token_mismatches: Family::default(),
+            dedup_write_errors: Counter::default(),
             reloads: Family::default(),
             last_reload_successful: Gauge::default(),
+            bans: Counter::default(),
+            bans_active: Gauge::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -89,6 +145,7 @@ impl Metrics {
             "Requests by webhook, slot whose token they carried, and outcome",
             self.requests.clone(),
         );
+        registry.register("updates", "Authenticated updates by webhook and kind", self.updates.clone());
         registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
         registry.register(
             "upstream_duration_seconds",
@@ -102,6 +159,27 @@ impl Metrics {
             self.connections_ended.clone(),
         );
         registry.register(
+            "source_address",
+            "Requests with the right path and token by whether their address is one of Telegram's, and by what is done about it",
+            self.source_addresses.clone(),
+        );
+        registry.register(
+            "source_visible",
+            "1 while requests with the right path and token come from Telegram's addresses, 0 while only from others",
+            self.source_visible.clone(),
+        );
+        registry.register(
+            "token_mismatches",
+            "Requests to a webhook's path without its token, by whether they came from where Telegram sends from: from there, \
+             Telegram may have been told another token",
+            self.token_mismatches.clone(),
+        );
+        registry.register(
+            "dedup_write_errors",
+            "Accepted updates that could not be written down: after a restart they may be delivered again",
+            self.dedup_write_errors.clone(),
+        );
+        registry.register(
             "config_reloads",
             "New versions of the configuration by whether all of it could be used",
             self.reloads.clone(),
@@ -111,6 +189,9 @@ impl Metrics {
             "1 when all of the newest version of the configuration is in use, 0 when some of it was refused",
             self.last_reload_successful.clone(),
         );
+        registry.register("bans", "Bans of clients that failed to authenticate too often", self.bans.clone());
+        registry.register("bans_active", "Clients that are banned for a while", self.bans_active.clone());
+        registry.register_collector(Box::new(LostLogLines));
         registry
     }
 
@@ -120,15 +201,26 @@ impl Metrics {
 
     pub fn request_ended(&self, seen: &Seen, outcome: &'static str) {
         let labels = RequestLabels {
-            webhook: seen.webhook_name().to_owned(),
-            slot: seen.slot.map_or_else(String::new, |id| id.to_string()),
+            webhook: seen.webhook.as_ref().map(|webhook| Arc::clone(&webhook.name)),
+            slot: seen.slot,
             outcome,
         };
         self.requests.get_or_create(&labels).inc();
     }
 
-    pub fn upstream_answered(&self, webhook: &str, outcome: &'static str, took: Duration) {
-        let labels = UpstreamLabels { webhook: webhook.to_owned(), outcome };
+    /// `listed` is whether the client is where Telegram sends from.
+    pub fn token_mismatched(&self, webhook: &Arc<str>, listed: bool) {
+        let source = if listed { "listed" } else { "unlisted" };
+        let labels = MismatchLabels { webhook: Arc::clone(webhook), source };
+        self.token_mismatches.get_or_create(&labels).inc();
+    }
+
+    pub fn update_received(&self, webhook: &Arc<str>, kind: &'static str) {
+        self.updates.get_or_create(&UpdateLabels { webhook: Arc::clone(webhook), kind }).inc();
+    }
+
+    pub fn upstream_answered(&self, webhook: &Arc<str>, outcome: &'static str, took: Duration) {
+        let labels = UpstreamLabels { webhook: Arc::clone(webhook), outcome };
         self.upstream_duration.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
@@ -137,21 +229,44 @@ impl Metrics {
     }
 
     pub fn connection_ended(&self, end: ConnectionEnd) {
-        let outcome = match end {
-            ConnectionEnd::Closed => "closed",
-            ConnectionEnd::Failed => "failed",
-            ConnectionEnd::HandshakeFailed => "handshake_failed",
-            ConnectionEnd::HandshakeTimeout => "handshake_timeout",
-            ConnectionEnd::Evicted => "evicted",
-            ConnectionEnd::OverLimit => "over_limit",
+        self.connections_ended.get_or_create(&ConnectionLabels { outcome: end.label() }).inc();
+    }
+
+    /// Where a request with the right path and token came from.
+    pub fn source_address(&self, webhook: &Arc<str>, listed: bool, mode: AddressMode) {
+        let labels = SourceAddressLabels {
+            webhook: Arc::clone(webhook),
+            verdict: if listed { "listed" } else { "unlisted" },
+            mode: match mode {
+                AddressMode::Enforce => "Enforce",
+                AddressMode::Shadow => "Shadow",
+                AddressMode::Off => "Off",
+            },
         };
-        self.connections_ended.get_or_create(&ConnectionLabels { outcome }).inc();
+        self.source_addresses.get_or_create(&labels).inc();
+    }
+
+    pub fn source_visible(&self, webhook: &Arc<str>, visible: bool) {
+        let labels = WebhookLabels { webhook: Arc::clone(webhook) };
+        self.source_visible.get_or_create(&labels).set(i64::from(visible));
+    }
+
+    pub fn dedup_write_failed(&self) {
+        self.dedup_write_errors.inc();
     }
 
     pub fn config_reloaded(&self, successful: bool) {
         let result = if successful { "ok" } else { "failed" };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
         self.last_reload_successful.set(i64::from(successful));
+    }
+
+    pub fn banned(&self) {
+        self.bans.inc();
+    }
+
+    pub fn set_bans(&self, number: usize) {
+        self.bans_active.set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
     /// Everything in the OpenMetrics text format.
@@ -165,6 +280,43 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+// === impl ConnectionEnd ===
+
+impl ConnectionEnd {
+    /// Name in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Failed => "failed",
+            Self::HandshakeFailed => "handshake_failed",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::Evicted => "evicted",
+            Self::OverLimit => "over_limit",
+            Self::Banned => "banned",
+            Self::Unlisted => "unlisted",
+            Self::UntrustedProxy => "untrusted_proxy",
+            Self::BadProxyHeader => "bad_proxy_header",
+            Self::HandshakeRate => "handshake_rate",
+            Self::HeadTimeout => "head_timeout",
+        }
+    }
+
+    /// Whether we ended it, by a rule.
+    pub fn is_refusal(self) -> bool {
+        !matches!(self, Self::Closed | Self::Failed)
+    }
+}
+
+// === impl LostLogLines ===
+
+impl Collector for LostLogLines {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let lost = ConstCounter::new(logging::lost_lines());
+        let help = "Lines of the log that were lost because nobody read them fast enough";
+        lost.encode(encoder.encode_descriptor("log_lines_lost", help, None, lost.metric_type())?)
     }
 }
 

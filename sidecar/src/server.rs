@@ -1,47 +1,54 @@
 //! Accepts connections and serves HTTP/1.1 on them, one task each, within bounds on their number, memory and time.
 
+pub mod client_ip;
+mod connection;
+mod guarded;
+mod handshakes;
 mod linger;
+mod peer;
 mod places;
 pub mod tls;
 
-use std::{
-    future::{Future, pending},
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    linger::Lingering,
-    places::{Place, Places},
+    client_ip::Arrival,
+    connection::{Entrance, Shared},
+    handshakes::Handshakes,
+    places::Places,
 };
-use crate::metrics::{ConnectionEnd, Metrics};
+pub use self::{guarded::HSTS, peer::Peer};
+use crate::{
+    audit::DroppedConnections,
+    metrics::{ConnectionEnd, Metrics},
+};
 
-/// A client that means it is done in a fraction of this.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Telegram's heads are below 1 KiB.
-const MAX_HEAD: usize = 16 << 10;
-const MAX_BUFFER: usize = 64 << 10;
 /// Pause when the system has no connection to give, which is when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers requests.
+/// Says who may connect, and answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// What the other end of a new connection is, by its address.
+    fn arrival(&self, _socket: IpAddr) -> Arrival {
+        Arrival::Client
+    }
+
+    /// Asked before the TLS handshake, where the client's address is known by then: who is turned away costs nothing more.
+    fn admits(&self, _client: IpAddr) -> Result<Standing, Turned> {
+        Ok(Standing::Listed)
+    }
+
     fn handle(
         &self,
         peer: &Peer,
@@ -49,11 +56,19 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-/// The other end of a connection.
-pub struct Peer {
-    pub address: SocketAddr,
-    /// None outside of a server.
-    place: Option<Place>,
+/// What a client is by its address alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// One of those that the port is there for: no bound on strangers holds for it.
+    Listed,
+    Unlisted,
+}
+
+/// Why a connection is dropped without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    Banned,
+    Unlisted,
 }
 
 /// A port and all that its connections need.
@@ -64,43 +79,10 @@ pub struct Server<H> {
     pub handler: H,
     /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
     pub max_connections: usize,
-    /// Time to send a request's head, which also is how long a connection may be idle.
+    /// How long a connection may be idle.
     pub head_timeout: Duration,
     /// Counts the connections, where they are worth counting.
     pub metrics: Option<Metrics>,
-}
-
-/// What the tasks of a server share.
-struct Shared<H> {
-    tls: Option<TlsAcceptor>,
-    handler: H,
-    head_timeout: Duration,
-    metrics: Option<Metrics>,
-    stop: CancellationToken,
-}
-
-// === impl Peer ===
-
-impl Peer {
-    /// A peer that is known by its address alone.
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address, place: None }
-    }
-
-    /// It has shown that it may be here: its connection doesn't have to give way to others.
-    pub fn prove(&self) {
-        if let Some(place) = &self.place {
-            place.prove();
-        }
-    }
-
-    /// Ends when the connection has to give way.
-    async fn evicted(&self) {
-        match &self.place {
-            Some(place) => place.evicted().await,
-            None => pending().await,
-        }
-    }
 }
 
 // === impl Server ===
@@ -120,6 +102,8 @@ impl<H: Handler> Server<H> {
             handler: self.handler,
             head_timeout: self.head_timeout,
             metrics: self.metrics,
+            handshakes: Handshakes::default(),
+            dropped: DroppedConnections::default(),
             stop: stop.clone(),
         });
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
@@ -131,21 +115,22 @@ impl<H: Handler> Server<H> {
                     continue;
                 }
             };
-            let Some(place) = places.take() else {
-                shared.count(ConnectionEnd::OverLimit);
+            let entrance = match shared.entrance(address) {
+                Ok(entrance) => entrance,
+                Err(end) => {
+                    abort(&stream);
+                    shared.count(end, address.ip().to_canonical());
+                    continue;
+                }
+            };
+            let key = if let Entrance::Open(key) = entrance { key } else { None };
+            let Some(place) = places.take(key) else {
+                shared.count(ConnectionEnd::OverLimit, address.ip().to_canonical());
                 continue;
             };
-            let peer = Peer { address, place: Some(place) };
+            let peer = Peer::with_place(address, place);
             let shared = Arc::clone(&shared);
-            connections.spawn(async move {
-                let open = shared.metrics.as_ref().map(Metrics::connection_opened);
-                let end = tokio::select! {
-                    end = shared.connection(stream, &peer) => end,
-                    () = peer.evicted() => ConnectionEnd::Evicted,
-                };
-                shared.count(end);
-                drop((open, peer));
-            });
+            connections.spawn(async move { shared.serve(stream, peer, entrance).await });
         }
         drop(self.listener);
         connections.close();
@@ -153,63 +138,10 @@ impl<H: Handler> Server<H> {
     }
 }
 
-// === impl Shared ===
-
-impl<H: Handler> Shared<H> {
-    async fn connection(&self, stream: TcpStream, peer: &Peer) -> ConnectionEnd {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(peer = %peer.address, %error, "the connection was gone already");
-            return ConnectionEnd::Failed;
-        }
-        let Some(tls) = &self.tls else {
-            return self.http(stream, peer).await;
-        };
-        match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, peer).await,
-            Ok(Err(error)) => {
-                tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
-                ConnectionEnd::HandshakeFailed
-            }
-            Err(_) => ConnectionEnd::HandshakeTimeout,
-        }
-    }
-
-    async fn http<IO>(&self, stream: IO, peer: &Peer) -> ConnectionEnd
-    where
-        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let service = service_fn(|request| async move {
-            let response = self.handler.handle(peer, request).await;
-            Ok::<_, io::Error>(response)
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
-            .max_header_size(MAX_HEAD)
-            .max_buf_size(MAX_BUFFER)
-            .serve_connection(TokioIo::new(Lingering::new(stream)), service);
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.stop.cancelled() => {
-                // closes an idle connection, and a busy one after its answer
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        match ended {
-            Ok(()) => ConnectionEnd::Closed,
-            Err(error) => {
-                tracing::debug!(peer = %peer.address, %error, "connection failed");
-                ConnectionEnd::Failed
-            }
-        }
-    }
-
-    fn count(&self, end: ConnectionEnd) {
-        if let Some(metrics) = &self.metrics {
-            metrics.connection_ended(end);
-        }
+/// Makes the end of a connection a reset: nothing of it stays behind, neither here nor there.
+fn abort(stream: &TcpStream) {
+    if let Err(error) = stream.set_zero_linger() {
+        tracing::debug!(%error, "a connection that was turned away is closed the long way");
     }
 }
 

@@ -4,7 +4,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use telegram_webhook_sidecar_config::{
-    CONFIG_FILE, Limits, Slot, TLS_CERT_FILE, TLS_KEY_FILE, Upstream, WebhookConfig,
+    CONFIG_FILE, ClientAddress, Filter, Limits, Slot, SourceAddress, TLS_CERT_FILE, TLS_KEY_FILE, Upstream,
+    WebhookConfig,
 };
 
 use crate::config::{CurrentPolicy, Policy, Snapshot};
@@ -17,7 +18,12 @@ pub(crate) fn raw_config(name: &str) -> WebhookConfig {
         host: format!("{name}.example.com"),
         slots: vec![slot(1, &format!("/path-{name}"), &format!("token-{name}"))],
         upstream: Upstream { port: 3000, path: "/updates".to_owned() },
+        client_address: ClientAddress::default(),
+        // where the tests come from
+        source_address: SourceAddress { ranges: vec!["127.0.0.0/8".to_owned()], ..SourceAddress::default() },
+        hmac: None,
         limits: Limits::default(),
+        filter: Filter::default(),
     }
 }
 

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use telegram_webhook_crds::{DeletionPolicy, TelegramWebhook};
 use telegram_webhook_tests::shared;
 
+mod request_path;
+
 /// A resource as a user would write it.
 fn example() -> Value {
     json!({
@@ -37,7 +39,10 @@ async fn create(client: &Client, resource: &Value) -> Result<TelegramWebhook, St
 #[test]
 fn mistakes_are_refused_with_the_field_and_the_fix() {
     shared::with_installation(async |installation| {
-        refuse_mistakes(&installation.client()).await;
+        let client = installation.client();
+        refuse_mistakes(&client).await;
+        request_path::accept(&client).await;
+        request_path::refuse(&client).await;
         Ok(())
     });
 }

@@ -46,8 +46,29 @@ impl Connection {
         Self::shake_hands(sidecar, authority, &handshake).await
     }
 
+    /// Connects as a proxy does that says first whose connection it is.
+    pub async fn open_announced(
+        sidecar: &Sidecar,
+        authority: &Authority,
+        host: &str,
+        announcement: impl AsRef<[u8]>,
+    ) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(sidecar.webhook_address).await?;
+        stream.write_all(announcement.as_ref()).await?;
+        Self::shake_hands_over(stream, authority, &Handshake { host, send_name: true }).await
+    }
+
     pub async fn shake_hands(
         sidecar: &Sidecar,
+        authority: &Authority,
+        handshake: &Handshake<'_>,
+    ) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(sidecar.webhook_address).await?;
+        Self::shake_hands_over(stream, authority, handshake).await
+    }
+
+    async fn shake_hands_over(
+        stream: TcpStream,
         authority: &Authority,
         handshake: &Handshake<'_>,
     ) -> anyhow::Result<Self> {
@@ -59,7 +80,6 @@ impl Connection {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.enable_sni = handshake.send_name;
-        let stream = TcpStream::connect(sidecar.webhook_address).await?;
         let name = ServerName::try_from(handshake.host.to_owned())?;
         let io = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         Ok(Self { io, buffer: Vec::new() })
@@ -158,8 +178,16 @@ impl Answer {
     pub fn assert_bare(&self) {
         assert_eq!(self.header("content-length"), Some("0"), "{self:?}");
         assert_eq!(self.header("strict-transport-security"), Some("max-age=31536000"), "{self:?}");
-        let expected =
-            ["content-length", "strict-transport-security", "date", "connection", "allow", "retry-after"];
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{self:?}");
+        let expected = [
+            "content-length",
+            "strict-transport-security",
+            "x-content-type-options",
+            "date",
+            "connection",
+            "allow",
+            "retry-after",
+        ];
         for (name, _) in &self.headers {
             assert!(expected.contains(&name.as_str()), "unexpected {name} in {self:?}");
         }

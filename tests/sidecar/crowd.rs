@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     client::Connection,
-    fixture::{Fixture, PATH, TOKEN, request},
+    fixture::{Fixture, PATH, TOKEN, UPDATE, request},
 };
 
 /// As many as the webhook port takes.
@@ -17,15 +17,15 @@ const PLACES: usize = 512;
 async fn silent_connections_give_way_to_newcomers_and_never_cost_telegram_its_own() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     let mut telegram = fixture.connect().await?;
-    assert_eq!(telegram.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(telegram.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
 
     let mut silent = Vec::new();
     for _ in 0..PLACES {
         silent.push(TcpStream::connect(fixture.sidecar.webhook_address).await?);
     }
     let mut newcomer = fixture.connect().await?;
-    assert_eq!(newcomer.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    assert_eq!(telegram.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(newcomer.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
+    assert_eq!(telegram.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
 
     let ended =
         |outcome: &str| format!("telegram_webhook_sidecar_connections_ended_total{{outcome=\"{outcome}\"}}");

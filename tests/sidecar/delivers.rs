@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::{
     client::Answer,
     crm::{Crm, Reply},
-    fixture::{Fixture, PATH, TOKEN, TOKEN_HEADER, request},
+    fixture::{Fixture, PATH, TOKEN, TOKEN_HEADER, UPDATE, request, update},
 };
 
 fn assert_try_again(answer: &Answer) {
@@ -21,7 +21,7 @@ fn assert_try_again(answer: &Answer) {
 async fn the_crm_gets_the_bytes_unchanged_and_not_the_token() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     // a newline after the first comma as Telegram writes it, and bytes that are no UTF-8
-    let body = b"{\"update_id\":1,\n\"callback_query\":{\"data\":\"\xff\xfe\"}}";
+    let body = b"{\"update_id\":1,\n\"callback_query\":{\"from\":{\"id\":5},\"data\":\"\xff\xfe\"}}";
     let answer = fixture.ask(request(PATH, TOKEN, body)).await?;
     assert_eq!(answer.status, 200);
     answer.assert_bare();
@@ -43,11 +43,11 @@ async fn a_chunked_body_arrives_whole() -> anyhow::Result<()> {
     let answer = fixture
         .ask(format!(
             "POST {PATH} HTTP/1.1\r\nHost: h\r\n{TOKEN_HEADER}: {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n\
-             5\r\n{{\"upd\r\n9\r\nate_id\":1\r\n1\r\n}}\r\n0\r\n\r\n"
+             5\r\n{{\"upd\r\n1f\r\nate_id\":1,\"callback_query\":{{\"fr\r\ne\r\nom\":{{\"id\":5}}}}}}\r\n0\r\n\r\n"
         ))
         .await?;
     assert_eq!(answer.status, 200);
-    assert_eq!(fixture.crm.received().await?.1, "{\"update_id\":1}");
+    assert_eq!(fixture.crm.received().await?.1, r#"{"update_id":1,"callback_query":{"from":{"id":5}}}"#);
     Ok(())
 }
 
@@ -56,7 +56,7 @@ async fn one_connection_carries_many_updates() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     let mut connection = fixture.connect().await?;
     for id in 0..50 {
-        let body = format!("{{\"update_id\":{id}}}");
+        let body = update(id);
         let answer = connection.ask(request(PATH, TOKEN, &body)).await?;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("connection"), None);
@@ -74,7 +74,7 @@ async fn every_2xx_of_the_crm_is_a_bare_200() -> anyhow::Result<()> {
             headers: vec![("content-type", "application/json"), ("set-cookie", "a=b")],
             body: if status == 204 { "" } else { "{\"method\":\"leaveChat\",\"chat_id\":1}" },
         });
-        let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
+        let answer = fixture.ask(request(PATH, TOKEN, update(status.into()))).await?;
         assert_eq!(answer.status, 200, "after {status}");
         answer.assert_bare();
     }
@@ -92,7 +92,7 @@ async fn any_other_answer_of_the_crm_means_try_again() -> anyhow::Result<()> {
             headers: vec![("location", "https://elsewhere.example.com/"), ("retry-after", "3600")],
             body: if status == 304 { "" } else { "what the CRM has to say" },
         });
-        let answer = connection.ask(request(PATH, TOKEN, "{}")).await?;
+        let answer = connection.ask(request(PATH, TOKEN, UPDATE)).await?;
         assert_try_again(&answer);
     }
     let series =
@@ -105,7 +105,7 @@ async fn any_other_answer_of_the_crm_means_try_again() -> anyhow::Result<()> {
 async fn a_crm_that_is_down_means_try_again() -> anyhow::Result<()> {
     let port = Crm::absent().await?;
     let fixture = Fixture::start_with(|config| config.upstream.port = port).await?;
-    let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
+    let answer = fixture.ask(request(PATH, TOKEN, UPDATE)).await?;
     assert_try_again(&answer);
     Ok(())
 }
@@ -117,10 +117,10 @@ async fn a_crm_that_is_slow_means_try_again() -> anyhow::Result<()> {
     })
     .await?;
     fixture.crm.hold(true);
-    let answer = fixture.ask(request(PATH, TOKEN, "{}")).await?;
+    let answer = fixture.ask(request(PATH, TOKEN, UPDATE)).await?;
     assert_try_again(&answer);
     fixture.crm.hold(false);
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     Ok(())
 }
 
@@ -129,8 +129,8 @@ async fn the_crm_finishes_an_update_whose_sender_has_gone() -> anyhow::Result<()
     let mut fixture = Fixture::start().await?;
     fixture.crm.hold(true);
     let mut connection = fixture.connect().await?;
-    connection.send(request(PATH, TOKEN, "{\"update_id\":7}")).await?;
-    assert_eq!(fixture.crm.received().await?.1, "{\"update_id\":7}");
+    connection.send(request(PATH, TOKEN, update(7))).await?;
+    assert_eq!(fixture.crm.received().await?.1, update(7));
     drop(connection);
     let ended = "telegram_webhook_sidecar_requests_in_flight";
     timeout(Duration::from_secs(10), async {

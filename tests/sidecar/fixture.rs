@@ -1,6 +1,8 @@
 //! A sidecar with one bot and its CRM, ready to be sent requests.
 
-use telegram_webhook_sidecar_config::{Limits, Slot, Upstream, WebhookConfig};
+use telegram_webhook_sidecar_config::{
+    ClientAddress, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
+};
 use telegram_webhook_tests::{
     pki::{Authority, Leaf},
     sidecar::{ConfigFolder, Sidecar},
@@ -39,8 +41,22 @@ pub fn config(name: &str, host: &str, port: u16) -> WebhookConfig {
         host: host.to_owned(),
         slots: vec![slot(1, PATH, TOKEN)],
         upstream: Upstream { port, path: "/webhooks/telegram".to_owned() },
+        client_address: ClientAddress::default(),
+        // where the tests come from
+        source_address: SourceAddress { ranges: vec!["127.0.0.0/8".to_owned()], ..SourceAddress::default() },
+        hmac: None,
         limits: Limits::default(),
+        filter: Filter::default(),
     }
+}
+
+/// An update that the default filter lets through.
+pub const UPDATE: &str = r#"{"update_id":1,
+"message":{"message_id":1,"from":{"id":5,"is_bot":false},"chat":{"id":5,"type":"private"},"date":1,"text":"hello"}}"#;
+
+/// One of another id.
+pub fn update(id: i64) -> String {
+    UPDATE.replacen('1', &id.to_string(), 1)
 }
 
 /// A request as Telegram's own sender writes it.

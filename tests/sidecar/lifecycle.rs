@@ -10,7 +10,7 @@ use telegram_webhook_tests::{
 };
 use tokio::process::Command;
 
-use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, config, request, slot};
+use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, UPDATE, config, request, slot};
 
 #[tokio::test]
 async fn a_missing_folder_is_a_configuration_error() -> anyhow::Result<()> {
@@ -84,11 +84,14 @@ async fn every_mistake_is_named_at_once_and_none_quotes_a_secret() -> anyhow::Re
 #[tokio::test]
 async fn a_port_that_is_taken_is_an_error_of_another_kind() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
+    let state = tempfile::tempdir()?;
     let second = Command::new(binary().await?)
         .args(["run", "--admin-listen", "127.0.0.1:0", "--listen"])
         .arg(fixture.sidecar.webhook_address.to_string())
         .arg("--config-dir")
         .arg(fixture.folder.path())
+        .arg("--state-dir")
+        .arg(state.path())
         .output()
         .await?;
     assert_eq!(second.status.code(), Some(1));
@@ -106,12 +109,12 @@ async fn a_plain_folder_without_the_kubelets_link_works_too() -> anyhow::Result<
         fs::copy(fixture.folder.path().join(NAME).join(file), dir.path().join(NAME).join(file))?;
     }
     fixture.sidecar = Sidecar::start_at(dir.path()).await?;
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     let before = fixture.sidecar.log().len();
     fixture.config.slots = vec![slot(2, PATH, "next")];
     fs::write(dir.path().join(NAME).join("config.json"), fixture.config.to_bytes())?;
     fixture.sidecar.logged(before, "configuration loaded").await?;
-    assert_eq!(fixture.ask(request(PATH, "next", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, "next", UPDATE)).await?.status, 200);
     Ok(())
 }
 
@@ -120,7 +123,7 @@ async fn a_draining_sidecar_is_not_ready_but_serves_and_asks_to_reconnect() -> a
     let fixture = Fixture::start().await?;
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
     let mut open = fixture.connect().await?;
-    assert_eq!(open.ask(request(PATH, TOKEN, "{}")).await?.header("connection"), None);
+    assert_eq!(open.ask(request(PATH, TOKEN, UPDATE)).await?.header("connection"), None);
 
     let drain = Command::new(binary().await?)
         .args(["drain", "--admin-address", &fixture.sidecar.admin_address.to_string()])
@@ -132,10 +135,10 @@ async fn a_draining_sidecar_is_not_ready_but_serves_and_asks_to_reconnect() -> a
     let ready = fixture.admin("GET", "/readyz").await?;
     assert_eq!((ready.status, &*ready.body), (503, "draining"));
     assert_eq!(fixture.admin("GET", "/livez").await?.status, 200);
-    let answer = open.ask(request(PATH, TOKEN, "{}")).await?;
+    let answer = open.ask(request(PATH, TOKEN, UPDATE)).await?;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(open.is_closed().await);
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200, "new connections too");
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200, "new connections too");
     Ok(())
 }
 
@@ -157,7 +160,7 @@ async fn a_stopped_sidecar_finishes_what_is_under_way() -> anyhow::Result<()> {
     fixture.crm.hold(true);
     let mut idle = fixture.connect().await?;
     let mut busy = fixture.connect().await?;
-    busy.send(request(PATH, TOKEN, "{\"update_id\":1}")).await?;
+    busy.send(request(PATH, TOKEN, UPDATE)).await?;
     fixture.crm.received().await?;
 
     fixture.sidecar.signal(Signal::TERM)?;
@@ -178,7 +181,7 @@ async fn a_stopped_sidecar_does_not_wait_for_ever() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     fixture.crm.hold(true);
     let mut busy = fixture.connect().await?;
-    busy.send(request(PATH, TOKEN, "{}")).await?;
+    busy.send(request(PATH, TOKEN, UPDATE)).await?;
     fixture.crm.received().await?;
     fixture.sidecar.signal(Signal::TERM)?;
     fixture.sidecar.logged(0, "stopped at the deadline with requests under way").await?;
@@ -191,7 +194,7 @@ async fn a_second_signal_ends_it_at_once() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     fixture.crm.hold(true);
     let mut busy = fixture.connect().await?;
-    busy.send(request(PATH, TOKEN, "{}")).await?;
+    busy.send(request(PATH, TOKEN, UPDATE)).await?;
     fixture.crm.received().await?;
     fixture.sidecar.signal(Signal::TERM)?;
     fixture.sidecar.logged(0, "stopping").await?;

@@ -4,10 +4,17 @@ mod client;
 mod crm;
 mod fixture;
 
+mod attacks;
+mod client_address;
 mod crowd;
+mod dedup;
 mod delivers;
+mod filters;
 mod lifecycle;
+mod limits;
 mod refuses;
 mod reload;
 mod secrets;
+mod signature;
+mod stand_alone;
 mod tls;

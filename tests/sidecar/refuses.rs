@@ -5,7 +5,7 @@ use telegram_webhook_tests::wait;
 
 use crate::{
     client::Answer,
-    fixture::{Fixture, HOST, PATH, TOKEN, TOKEN_HEADER, request, slot},
+    fixture::{Fixture, HOST, PATH, TOKEN, TOKEN_HEADER, UPDATE, request, slot},
 };
 
 /// Fails unless the request was refused with this status and nothing came through.
@@ -42,7 +42,7 @@ async fn a_wrong_missing_repeated_or_too_long_token_is_unauthorized() -> anyhow:
         assert_eq!(answer.status, 401, "{case}");
         assert_refused(&fixture, &answer, 401);
     }
-    let answer = connection.ask(request(PATH, TOKEN, "{}")).await?;
+    let answer = connection.ask(request(PATH, TOKEN, UPDATE)).await?;
     assert_eq!(answer.status, 200, "the same connection is good for a right token");
     Ok(())
 }
@@ -54,7 +54,7 @@ async fn an_unknown_path_is_not_found_whatever_else_is_right() -> anyhow::Result
     let slash = format!("{PATH}/");
     let longer = format!("/x{PATH}");
     for path in ["/", "/telegram", PATH.trim_end_matches('f'), &query, &slash, &longer, "*"] {
-        let answer = fixture.ask(request(path, TOKEN, "{}")).await?;
+        let answer = fixture.ask(request(path, TOKEN, UPDATE)).await?;
         assert_refused(&fixture, &answer, 404);
     }
     Ok(())
@@ -139,9 +139,10 @@ async fn a_chunked_body_that_grows_too_large_is_refused() -> anyhow::Result<()> 
 
 #[tokio::test]
 async fn a_body_of_exactly_the_largest_size_is_accepted() -> anyhow::Result<()> {
-    let fixture = fixture_with_small_limits().await?;
-    let answer = fixture.ask(request(PATH, TOKEN, vec![b'x'; 1024])).await?;
+    let mut fixture = fixture_with_small_limits().await?;
+    let answer = fixture.ask(request(PATH, TOKEN, format!("{UPDATE:1024}"))).await?;
     assert_eq!(answer.status, 200);
+    assert_eq!(fixture.crm.received().await?.1.len(), 1024);
     Ok(())
 }
 
@@ -191,10 +192,10 @@ async fn the_token_of_one_slot_is_no_good_for_the_path_of_another() -> anyhow::R
     })
     .await?;
     for (path, token) in [(PATH, "other"), ("/telegram/other", TOKEN)] {
-        let answer = fixture.ask(request(path, token, "{}")).await?;
+        let answer = fixture.ask(request(path, token, UPDATE)).await?;
         assert_refused(&fixture, &answer, 401);
     }
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    assert_eq!(fixture.ask(request("/telegram/other", "other", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
+    assert_eq!(fixture.ask(request("/telegram/other", "other", UPDATE)).await?.status, 200);
     Ok(())
 }

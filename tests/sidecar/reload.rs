@@ -5,7 +5,7 @@ use std::fs;
 use telegram_webhook_sidecar_config::{LoadedConfig, digest};
 use telegram_webhook_tests::{pki::Authority, sidecar::Sidecar};
 
-use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, config, request, slot};
+use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, UPDATE, config, request, slot, update};
 
 const REFUSED: &str = "new configuration refused, the old one stays in use";
 const NOT_READY: &str = "no configuration: its TelegramWebhook is not ready yet or was deleted";
@@ -14,20 +14,21 @@ const NOT_READY: &str = "no configuration: its TelegramWebhook is not ready yet 
 async fn a_rotation_accepts_both_slots_and_then_the_new_one_only() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
     let mut connection = fixture.connect().await?;
-    let old = request(PATH, TOKEN, "{}");
-    let new = request("/telegram/next", "next", "{}");
-    assert_eq!(connection.ask(&old).await?.status, 200);
-    assert_eq!(connection.ask(&new).await?.status, 404);
+    // each an update of its own
+    let old = |id: i64| request(PATH, TOKEN, update(id));
+    let new = |id: i64| request("/telegram/next", "next", update(id));
+    assert_eq!(connection.ask(old(1)).await?.status, 200);
+    assert_eq!(connection.ask(new(2)).await?.status, 404);
 
     fixture.config.slots.insert(0, slot(2, "/telegram/next", "next"));
     fixture.reconfigure().await?;
-    assert_eq!(connection.ask(&old).await?.status, 200);
-    assert_eq!(connection.ask(&new).await?.status, 200);
+    assert_eq!(connection.ask(old(3)).await?.status, 200);
+    assert_eq!(connection.ask(new(4)).await?.status, 200);
 
     fixture.config.slots.truncate(1);
     fixture.reconfigure().await?;
-    assert_eq!(connection.ask(&old).await?.status, 404);
-    assert_eq!(connection.ask(&new).await?.status, 200);
+    assert_eq!(connection.ask(old(5)).await?.status, 404);
+    assert_eq!(connection.ask(new(6)).await?.status, 200);
 
     let delivered = |slot: u8| {
         format!(
@@ -44,15 +45,19 @@ async fn the_same_path_with_a_new_token_accepts_both_during_the_overlap() -> any
     let mut fixture = Fixture::start().await?;
     fixture.config.slots.insert(0, slot(2, PATH, "next"));
     fixture.reconfigure().await?;
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    assert_eq!(fixture.ask(request(PATH, "next", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, "next", UPDATE)).await?.status, 200);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_bad_version_is_refused_as_a_whole_and_counted_once() -> anyhow::Result<()> {
     let mut fixture = Fixture::start().await?;
-    let before = fixture.admin("GET", "/config").await?.body;
+    let digest = |config: &str| -> anyhow::Result<String> {
+        let loaded: LoadedConfig = serde_json::from_str(config)?;
+        Ok(loaded.webhooks[0].digest.clone())
+    };
+    let before = digest(&fixture.admin("GET", "/config").await?.body)?;
 
     // a good new token in one file, a bad one beside it
     fixture.config.slots = vec![slot(2, "/telegram/next", "next")];
@@ -61,15 +66,15 @@ async fn a_bad_version_is_refused_as_a_whole_and_counted_once() -> anyhow::Resul
     let line = fixture.publish(REFUSED).await?;
     assert!(line.contains("support/tls.key"), "{line}");
 
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    assert_eq!(fixture.ask(request("/telegram/next", "next", "{}")).await?.status, 404);
-    assert_eq!(fixture.admin("GET", "/config").await?.body, before);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
+    assert_eq!(fixture.ask(request("/telegram/next", "next", UPDATE)).await?.status, 404);
+    assert_eq!(digest(&fixture.admin("GET", "/config").await?.body)?, before);
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
 
     // looked at many times since; the next version shows that it was counted once
     fixture.folder.set(NAME, &fixture.config, &fixture.certificate);
     fixture.publish("configuration loaded").await?;
-    assert_eq!(fixture.ask(request("/telegram/next", "next", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request("/telegram/next", "next", UPDATE)).await?.status, 200);
     let reloads =
         |result: &str| format!("telegram_webhook_sidecar_config_reloads_total{{result=\"{result}\"}}");
     assert_eq!(fixture.metric(&reloads("failed")).await?, 1);
@@ -82,7 +87,7 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     let mut fixture = Fixture::start().await?;
     let mut other = config("other", HOST, fixture.crm.port);
     other.slots = vec![slot(1, "/telegram/other", "other")];
-    let other_request = request("/telegram/other", "other", "{}");
+    let other_request = request("/telegram/other", "other", UPDATE);
     // of the two Secrets only the certificate's is there, as for a resource that was deleted or is not yet reconciled
     fixture.folder.set_file("other", "tls.crt", &*fixture.certificate.chain);
     fixture.folder.set_file("other", "tls.key", &*fixture.certificate.key);
@@ -92,7 +97,7 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     assert!(line.contains("other"), "{line}");
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
     assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     assert_eq!(fixture.ask(&other_request).await?.status, 404);
     fixture.certificate = fixture.authority.issue(HOST)?;
     fixture.reconfigure().await?;
@@ -109,7 +114,7 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     fixture.config.slots = vec![slot(2, PATH, "next")];
     fixture.folder.set(NAME, &fixture.config, &fixture.certificate);
     fixture.publish(REFUSED).await?;
-    assert_eq!(fixture.ask(request(PATH, "next", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, "next", UPDATE)).await?.status, 200);
     assert_eq!(fixture.ask(&other_request).await?.status, 200);
     let loaded: LoadedConfig = serde_json::from_str(&fixture.admin("GET", "/config").await?.body)?;
     let digests: Vec<_> = loaded.webhooks.into_iter().map(|webhook| webhook.digest).collect();
@@ -130,12 +135,12 @@ async fn a_webhook_that_is_gone_is_no_longer_served() -> anyhow::Result<()> {
         fs::write(dir.path().join(name).join("tls.key"), &*fixture.certificate.key)?;
     }
     let fixture = Fixture { sidecar: Sidecar::start_at(dir.path()).await?, ..fixture };
-    let gone = request("/telegram/other", "other", "{}");
+    let gone = request("/telegram/other", "other", UPDATE);
     assert_eq!(fixture.ask(&gone).await?.status, 200);
     fs::rename(dir.path().join("other"), dir.path().join(".other"))?;
     fixture.sidecar.logged(0, "configuration removed").await?;
     assert_eq!(fixture.ask(&gone).await?.status, 404);
-    assert_eq!(fixture.ask(request("/telegram/support", "support", "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request("/telegram/support", "support", UPDATE)).await?.status, 200);
     Ok(())
 }
 
@@ -157,8 +162,8 @@ async fn a_deleted_webhook_whose_certificate_stays_takes_no_bot_of_its_host_down
     let fixture = Fixture { sidecar: Sidecar::start_at(dir.path()).await?, ..fixture };
     fs::remove_file(dir.path().join("alpha").join("config.json"))?;
     fixture.sidecar.logged(0, "configuration removed").await?;
-    assert_eq!(fixture.ask(request("/telegram/support", "support", "{}")).await?.status, 200);
-    assert_eq!(fixture.ask(request("/telegram/alpha", "alpha", "{}")).await?.status, 404);
+    assert_eq!(fixture.ask(request("/telegram/support", "support", UPDATE)).await?.status, 200);
+    assert_eq!(fixture.ask(request("/telegram/alpha", "alpha", UPDATE)).await?.status, 404);
     assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
     Ok(())
 }

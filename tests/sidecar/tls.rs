@@ -8,7 +8,7 @@ use telegram_webhook_tests::{
 use crate::{
     client::{Connection, Handshake},
     crm::Crm,
-    fixture::{Fixture, HOST, NAME, PATH, TOKEN, config, request, slot},
+    fixture::{Fixture, HOST, NAME, PATH, TOKEN, UPDATE, config, request, slot, update},
 };
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn a_renewed_certificate_is_served_without_disturbing_open_connections() -
     let mut fixture = Fixture::start().await?;
     let old = fixture.certificate.certificate.clone();
     let mut open = fixture.connect().await?;
-    assert_eq!(open.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(open.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     assert_eq!(open.certificate()?, old);
 
     fixture.certificate = fixture.authority.issue(HOST)?;
@@ -24,8 +24,8 @@ async fn a_renewed_certificate_is_served_without_disturbing_open_connections() -
 
     let mut new = fixture.connect().await?;
     assert_eq!(new.certificate()?, fixture.certificate.certificate);
-    assert_eq!(new.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
-    let answer = open.ask(request(PATH, TOKEN, "{}")).await?;
+    assert_eq!(new.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
+    let answer = open.ask(request(PATH, TOKEN, UPDATE)).await?;
     assert_eq!((answer.status, answer.header("connection")), (200, None));
     Ok(())
 }
@@ -36,7 +36,7 @@ async fn a_key_that_does_not_belong_to_the_certificate_keeps_the_old_pair() -> a
     let other = fixture.authority.issue(HOST)?;
     fixture.folder.set_file(NAME, "tls.crt", &*other.chain);
     let line = fixture.publish("new configuration refused, the old one stays in use").await?;
-    assert!(line.contains("support/tls.key: does not belong to tls.crt"), "{line}");
+    assert!(line.contains("support/tls.key: does not belong to the certificate"), "{line}");
     assert_eq!(fixture.connect().await?.certificate()?, fixture.certificate.certificate);
     Ok(())
 }
@@ -62,13 +62,13 @@ async fn two_bots_are_told_apart_by_name_path_and_token() -> anyhow::Result<()> 
     let (sidecar, authority, _folder) = two_bots(&crm_a, &crm_b).await?;
     let mut a = Connection::open(&sidecar, &authority, "a.example.com").await?;
     let mut b = Connection::open(&sidecar, &authority, "b.example.com").await?;
-    assert_eq!(a.ask(request("/telegram/a", "token-b", "{}")).await?.status, 401);
-    assert_eq!(b.ask(request("/telegram/b", "token-a", "{}")).await?.status, 401);
+    assert_eq!(a.ask(request("/telegram/a", "token-b", UPDATE)).await?.status, 401);
+    assert_eq!(b.ask(request("/telegram/b", "token-a", UPDATE)).await?.status, 401);
     assert!(crm_a.has_received_nothing_more() && crm_b.has_received_nothing_more());
-    assert_eq!(a.ask(request("/telegram/a", "token-a", "for a")).await?.status, 200);
-    assert_eq!(b.ask(request("/telegram/b", "token-b", "for b")).await?.status, 200);
-    assert_eq!(crm_a.received().await?.1, "for a");
-    assert_eq!(crm_b.received().await?.1, "for b");
+    assert_eq!(a.ask(request("/telegram/a", "token-a", update(1))).await?.status, 200);
+    assert_eq!(b.ask(request("/telegram/b", "token-b", update(2))).await?.status, 200);
+    assert_eq!(crm_a.received().await?.1, update(1));
+    assert_eq!(crm_b.received().await?.1, update(2));
     Ok(())
 }
 
@@ -92,7 +92,7 @@ async fn a_host_that_has_changed_is_served_under_its_former_name_too() -> anyhow
     // the certificate still is for HOST, and so is what Telegram was told
     fixture.config.host = "new.example.com".to_owned();
     fixture.reconfigure().await?;
-    assert_eq!(fixture.ask(request(PATH, TOKEN, "{}")).await?.status, 200);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
 
     let crm = Crm::start().await?;
     let (sidecar, authority, mut folder) = two_bots(&crm, &crm).await?;
@@ -103,7 +103,7 @@ async fn a_host_that_has_changed_is_served_under_its_former_name_too() -> anyhow
     folder.publish()?;
     sidecar.logged(before, "configuration loaded").await?;
     let mut former = Connection::open(&sidecar, &authority, "b.example.com").await?;
-    assert_eq!(former.ask(request("/telegram/b", "token-b", "{}")).await?.status, 200);
+    assert_eq!(former.ask(request("/telegram/b", "token-b", UPDATE)).await?.status, 200);
     let refused = Connection::open(&sidecar, &authority, "c.example.com").await;
     assert!(refused.is_err(), "which of the two it wants can't be known");
     Ok(())

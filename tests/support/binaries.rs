@@ -8,10 +8,20 @@ use tokio::process::Command;
 
 /// Builds the binaries of these names; returns the path of each.
 pub async fn build(names: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    cargo_build(&[], names).await
+}
+
+/// Builds one binary as the images hold it: optimised, with the features of its own package only, which has the same name.
+pub async fn build_release(name: &str) -> anyhow::Result<PathBuf> {
+    let mut built = cargo_build(&["--release", "--package", name], &[name]).await?;
+    built.remove(name).with_context(|| format!("cargo built no {name}"))
+}
+
+async fn cargo_build(options: &[&str], names: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // cargo shows its progress on standard error
-    command.args(["build", "--message-format", "json-render-diagnostics"]);
+    command.args(["build", "--message-format", "json-render-diagnostics"]).args(options);
     for name in names {
         command.args(["--bin", name]);
     }

@@ -36,6 +36,8 @@ pub use connection::install_crypto_provider;
 use connection::{client_of, external_kubeconfig, readiness};
 use image::Image;
 use paths::Paths;
+pub use paths::target_folder;
+pub use preflight::{find as find_program, install as install_packages, missing_of as missing_packages_of};
 pub use status::Status;
 
 /// Is told, line by line, what is being done.

@@ -82,7 +82,7 @@ pub async fn try_all(connection: &mut PodConnection, slot: &Slot) -> anyhow::Res
     for Forgery { what, method, path, tokens, status } in forgeries {
         let headers: Vec<_> = tokens.iter().map(|token| (SECRET_HEADER, *token)).collect();
         let answer = connection
-            .send(method, path, &headers, r#"{"update_id":1,"message":{"chat":{"id":666}}}"#)
+            .send(method, path, &headers, r#"{"update_id":1,"message":{"chat":{"id":666,"type":"private"}}}"#)
             .await?;
         refusals.push(Refusal {
             what,

@@ -15,4 +15,5 @@ pub mod scenario;
 pub mod shared;
 pub mod sidecar;
 pub mod telegram;
+pub mod tools;
 pub mod wait;

@@ -1,7 +1,10 @@
 //! Certificates for tests: an authority of our own, and leaves for host names.
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
@@ -24,14 +27,14 @@ pub struct Leaf {
 }
 
 impl Authority {
-    /// A new authority, valid for 30 days.
+    /// A new authority, valid for 100 days.
     pub fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, "telegram-webhook test authority");
         params.not_before = OffsetDateTime::now_utc() - Duration::days(2);
-        params.not_after = OffsetDateTime::now_utc() + Duration::days(30);
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(100);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         Ok(Self {
@@ -51,9 +54,9 @@ impl Authority {
         &self.certificate
     }
 
-    /// A leaf for `host`, valid for 29 days.
+    /// A leaf for `host`, valid for 90 days.
     pub fn issue(&self, host: &str) -> anyhow::Result<Leaf> {
-        self.issue_until(host, OffsetDateTime::now_utc() + Duration::days(29))
+        self.issue_until(host, OffsetDateTime::now_utc() + Duration::days(90))
     }
 
     /// A leaf for `host` that expired yesterday.
@@ -65,6 +68,12 @@ impl Authority {
         let mut params = CertificateParams::new([host.to_owned()]).context("not a host name")?;
         params.not_before = OffsetDateTime::now_utc() - Duration::days(2);
         params.not_after = end;
+        // as a public authority issues them
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let revoked = "http://authority.example.com/revoked.crl".to_owned();
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![revoked] }];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Leaf {

@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
@@ -35,6 +36,8 @@ const SHUTDOWN_DEADLINE_SECONDS: &str = "3";
 pub struct Sidecar {
     child: Child,
     lines: watch::Receiver<Vec<String>>,
+    /// Its state, unless it is the test's to keep.
+    _state: Option<TempDir>,
     pub webhook_address: SocketAddr,
     pub admin_address: SocketAddr,
 }
@@ -44,6 +47,13 @@ pub struct Ended {
     pub status: ExitStatus,
     pub lines: Vec<String>,
 }
+
+/// A child and the lines that it writes.
+type Spawned = (Child, watch::Receiver<Vec<String>>);
+
+/// Options that name the configuration.
+const FOLDER: &str = "--config-dir";
+const FILE: &str = "--config";
 
 /// Name of the binary.
 const NAME: &str = "telegram-webhook-sidecar";
@@ -69,8 +79,27 @@ impl Sidecar {
     }
 
     /// The same with any folder.
-    pub async fn start_at(config: &Path) -> anyhow::Result<Self> {
-        let (mut child, lines) = spawn(config).await?;
+    pub async fn start_at(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_on_its_own(FOLDER, folder).await
+    }
+
+    /// The same with a file in place of the folder.
+    pub async fn start_with_file(file: &Path) -> anyhow::Result<Self> {
+        Self::start_on_its_own(FILE, file).await
+    }
+
+    /// The same with a state folder that outlives it.
+    pub async fn start_with_state(folder: &Path, state: &Path) -> anyhow::Result<Self> {
+        Self::listening(spawn(FOLDER, folder, state).await?).await
+    }
+
+    async fn start_on_its_own(option: &str, config: &Path) -> anyhow::Result<Self> {
+        let state = tempfile::tempdir()?;
+        let sidecar = Self::listening(spawn(option, config, state.path()).await?).await?;
+        Ok(Self { _state: Some(state), ..sidecar })
+    }
+
+    async fn listening((mut child, lines): Spawned) -> anyhow::Result<Self> {
         let listening = match wait_for_line(lines.clone(), 0, "listening").await {
             Ok(line) => line,
             Err(error) => {
@@ -88,18 +117,23 @@ impl Sidecar {
             admin_address: address("/fields/admin_address")?,
             child,
             lines,
+            _state: None,
         })
     }
 
     /// Starts with a folder that it is expected to refuse and waits for its end.
-    pub async fn start_in_vain(dir: &Path) -> anyhow::Result<Ended> {
-        let (mut child, lines) = spawn(dir).await?;
-        let status = timeout(DEADLINE, child.wait()).await.context("it goes on")??;
-        let mut all = lines;
-        // the sender is gone when both outputs are read to their end
-        while all.changed().await.is_ok() {}
-        let lines = all.borrow().clone();
-        Ok(Ended { status, lines })
+    pub async fn start_in_vain(folder: &Path) -> anyhow::Result<Ended> {
+        Self::start_in_vain_with_state(folder, tempfile::tempdir()?.path()).await
+    }
+
+    /// The same with a file in place of the folder.
+    pub async fn start_with_file_in_vain(file: &Path) -> anyhow::Result<Ended> {
+        Ended::of(spawn(FILE, file, tempfile::tempdir()?.path()).await?).await
+    }
+
+    /// The same with any state folder.
+    pub async fn start_in_vain_with_state(folder: &Path, state: &Path) -> anyhow::Result<Ended> {
+        Ended::of(spawn(FOLDER, folder, state).await?).await
     }
 
     /// All that it has written so far.
@@ -119,18 +153,33 @@ impl Sidecar {
     }
 
     /// Waits for its end.
-    pub async fn ended(mut self) -> anyhow::Result<ExitStatus> {
+    pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
         let status = timeout(DEADLINE, self.child.wait()).await.context("it goes on")?;
         Ok(status?)
     }
 }
 
-async fn spawn(config: &Path) -> anyhow::Result<(Child, watch::Receiver<Vec<String>>)> {
+// === impl Ended ===
+
+impl Ended {
+    async fn of((mut child, lines): Spawned) -> anyhow::Result<Self> {
+        let status = timeout(DEADLINE, child.wait()).await.context("it goes on")??;
+        let mut all = lines;
+        // the sender is gone when both outputs are read to their end
+        while all.changed().await.is_ok() {}
+        let lines = all.borrow().clone();
+        Ok(Self { status, lines })
+    }
+}
+
+async fn spawn(option: &str, config: &Path, state: &Path) -> anyhow::Result<Spawned> {
     let mut child = Command::new(binary().await?)
         .args(["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
         .args(["--shutdown-deadline-seconds", SHUTDOWN_DEADLINE_SECONDS])
-        .args(["--poll-interval-ms", "20", "--config-dir"])
+        .args(["--poll-interval-ms", "20", option])
         .arg(config)
+        .arg("--state-dir")
+        .arg(state)
         // all there is to log: the tests search it for secrets
         .env("RUST_LOG", "trace")
         .stdout(Stdio::piped())

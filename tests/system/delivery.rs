@@ -34,6 +34,13 @@ fn updates_reach_the_crm_once_and_in_order_and_forgeries_do_not() {
     });
 }
 
+/// An update that nobody sent, such as Telegram would send.
+fn update(id: i64) -> String {
+    format!(
+        r#"{{"update_id":{id},"message":{{"message_id":1,"chat":{{"id":5,"type":"private"}},"date":1,"text":"hi"}}}}"#
+    )
+}
+
 #[test]
 fn while_the_crm_is_down_telegram_keeps_the_updates_and_delivers_them_in_order_later() {
     scenario("outage", |scenario| async move {
@@ -43,7 +50,7 @@ fn while_the_crm_is_down_telegram_keeps_the_updates_and_delivers_them_in_order_l
         let answer = scenario
             .connect(WEBHOOK)
             .await?
-            .send(Method::POST, &slot.path, &[(SECRET_HEADER, &slot.secret_token)], r#"{"update_id":1}"#)
+            .send(Method::POST, &slot.path, &[(SECRET_HEADER, &slot.secret_token)], &update(1))
             .await?;
         assert_eq!(answer.status().as_u16(), 503);
         assert!(answer.body().is_empty() && answer.headers().contains_key("retry-after"), "{answer:?}");
@@ -70,10 +77,7 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
         let headers = [(SECRET_HEADER, slot.secret_token.as_str())];
         let mut open = scenario.connect(WEBHOOK).await?;
         let old = open.certificate.clone();
-        assert_eq!(
-            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":1}"#).await?.status().as_u16(),
-            200
-        );
+        assert_eq!(open.send(Method::POST, &slot.path, &headers, &update(1)).await?.status().as_u16(), 200);
 
         let renewed = scenario.authority.issue(&scenario.host(WEBHOOK))?;
         scenario.put_certificate("hooks-tls", &renewed).await?;
@@ -82,10 +86,7 @@ fn a_renewed_certificate_is_served_without_a_dropped_connection() {
         })
         .await?;
         // the connection from before still serves
-        assert_eq!(
-            open.send(Method::POST, &slot.path, &headers, r#"{"update_id":2}"#).await?.status().as_u16(),
-            200
-        );
+        assert_eq!(open.send(Method::POST, &slot.path, &headers, &update(2)).await?.status().as_u16(), 200);
         let sent = scenario.send(20, 5).await?;
         let received = scenario.deliver(&sent).await?;
         assert_eq!((received.lost, received.out_of_order), (0, 0), "{received:?}");

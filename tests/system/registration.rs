@@ -28,7 +28,7 @@ fn the_webhook_is_registered_with_the_full_parameter_set() {
             "url": format!("https://{}{}", scenario.host(WEBHOOK), slot.path),
             "secret_token": slot.secret_token,
             "max_connections": "40",
-            "allowed_updates": "[]",
+            "allowed_updates": r#"["message","edited_message","callback_query"]"#,
         });
         assert_eq!(serde_json::to_value(parameters)?, expected);
         assert!(slot.path.starts_with("/telegram/") && slot.path.len() == "/telegram/".len() + 32);

@@ -23,7 +23,7 @@ use telegram_webhook_crds::{
 pub use self::{denial::Denial, images::Images};
 use self::{
     pod::{Container, PodSpec},
-    sidecar::{INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos},
+    sidecar::{INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos, STATE_VOLUME},
 };
 
 /// The container that kubectl takes when none is named; without it that would be the sidecar.
@@ -111,7 +111,8 @@ fn check_pod(spec: &PodSpec) -> Result<(), Denial> {
     other_containers(spec).try_for_each(check_container)?;
     let injected = position(spec).is_some();
     for volume in spec.volumes.iter().flatten() {
-        if !injected && [SIDECAR_CONFIG_VOLUME, NO_TOKEN_VOLUME].contains(&volume.name.as_str()) {
+        let ours = [SIDECAR_CONFIG_VOLUME, NO_TOKEN_VOLUME, STATE_VOLUME];
+        if !injected && ours.contains(&volume.name.as_str()) {
             return Err(Denial::VolumeName(volume.name.clone()));
         }
     }

@@ -20,6 +20,16 @@ pub struct Expected {
     pub secrets: [String; 2],
 }
 
+// === impl Expected ===
+
+impl Expected {
+    /// Whether a sidecar has the configuration.
+    pub fn is_loaded_by(&self, sidecar: &Sidecar) -> bool {
+        let will_do = |digest: &String| *digest == self.digest || self.superseded.as_ref() == Some(digest);
+        sidecar.loaded.as_ref().is_some_and(|loaded| will_do(&loaded.digest))
+    }
+}
+
 /// What the pods say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledgement {
@@ -35,9 +45,7 @@ pub enum Acknowledgement {
 pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Acknowledgement {
     let sidecars: Vec<(bool, &Sidecar)> =
         pods.iter().filter_map(|pod| Some((pod.ready, pod.sidecar.as_ref()?))).collect();
-    let will_do =
-        |digest: &String| *digest == expected.digest || expected.superseded.as_ref() == Some(digest);
-    let current = |sidecar: &Sidecar| sidecar.loaded.as_ref().is_some_and(|it| will_do(&it.digest));
+    let current = |sidecar: &Sidecar| expected.is_loaded_by(sidecar);
     let certified = |sidecar: &Sidecar| {
         let served = sidecar.loaded.as_ref().map(|loaded| &loaded.certificate_digest);
         expected.certificate.is_none() || expected.certificate.as_ref() == served
@@ -128,7 +136,7 @@ fn secrets_delivered(counts: &Counts, report: &mut Report) -> Result<(), Reason>
     } else {
         (
             Reason::SecretsNotLoaded,
-            "a ready sidecar has not loaded the current secret and path yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, and let the operator reach the pods' port 18444 (NetworkPolicy)",
+            "a ready sidecar has not loaded the current configuration yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, which names what it refuses, such as an expression of spec.filter.expressions, and let the operator reach the pods' port 18444 (NetworkPolicy)",
         )
     };
     report.bad(ConditionType::SecretsDelivered, reason, message);
@@ -160,6 +168,7 @@ mod tests {
             digest: digest.into(),
             slots: vec![1],
             certificate_digest: certificate.into(),
+            source_visible: None,
         }
     }
 

@@ -12,7 +12,7 @@ use kube::api::ObjectMeta;
 use telegram_webhook_crds::{
     FIELD_MANAGER, INJECT_LABEL, SIDECAR_CONTAINER, WEBHOOK_LABEL, WEBHOOK_PORT_NAME, child_name,
 };
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Limits, Slot, WebhookConfig, digest};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig, digest};
 
 use super::{
     acknowledgement::Expected,
@@ -61,7 +61,11 @@ pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> 
         host: webhook.host.clone(),
         slots,
         upstream: webhook.upstream.clone(),
-        limits: Limits::default(),
+        client_address: webhook.client_address.clone(),
+        source_address: webhook.source_address.clone(),
+        hmac: webhook.hmac.clone(),
+        limits: webhook.limits.clone(),
+        filter: webhook.filter.clone(),
     };
     let bytes = config.to_bytes();
     let digest = digest(&bytes);
@@ -102,8 +106,8 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
             secret_token: secret_token.to_owned(),
             max_connections: webhook.max_connections.into(),
             ip_address: webhook.ip_address.map(|address| address.to_string()),
-            // Telegram's default set
-            allowed_updates: Vec::new(),
+            // empty means the same to both: what Telegram sends by default
+            allowed_updates: webhook.filter.update_types.clone(),
         },
     }
 }

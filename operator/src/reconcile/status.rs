@@ -16,6 +16,8 @@ pub struct Finding {
     pub type_: ConditionType,
     /// Whether it is fine.
     pub fine: bool,
+    /// Whether the resource is not ready as long as it isn't.
+    pub needed: bool,
     /// Why.
     pub reason: Reason,
     /// For people: names the field and the fix. Must read the same as long as nothing changes.
@@ -46,6 +48,8 @@ pub struct Report {
     pub registration: Option<RegistrationStatus>,
     /// The pods, if this pass looked.
     pub pods: Option<PodsStatus>,
+    /// Concerns that this resource doesn't have.
+    pub unconcerned: Vec<ConditionType>,
 }
 
 /// Concerns that are always listed.
@@ -55,23 +59,30 @@ const CONCERNS: [ConditionType; 4] = [
     ConditionType::SecretsDelivered,
     ConditionType::SidecarsReady,
 ];
+/// Concerns that are listed once something is known of them.
+const OPTIONAL_CONCERNS: [ConditionType; 1] = [ConditionType::SourceVisible];
 
 // === impl Report ===
 
 impl Report {
     /// Notes a concern that is fine.
     pub fn fine(&mut self, type_: ConditionType, reason: Reason, message: impl Into<String>) {
-        self.note(type_, true, reason, message.into());
+        self.note(Finding { type_, fine: true, needed: true, reason, message: message.into() });
     }
 
     /// Notes a concern that isn't.
     pub fn bad(&mut self, type_: ConditionType, reason: Reason, message: impl Into<String>) {
-        self.note(type_, false, reason, message.into());
+        self.note(Finding { type_, fine: false, needed: true, reason, message: message.into() });
     }
 
-    fn note(&mut self, type_: ConditionType, fine: bool, reason: Reason, message: String) {
-        self.findings.retain(|finding| finding.type_ != type_);
-        self.findings.push(Finding { type_, fine, reason, message });
+    /// Notes a concern that isn't, though the resource may be ready all the same.
+    pub fn doubtful(&mut self, type_: ConditionType, reason: Reason, message: impl Into<String>) {
+        self.note(Finding { type_, fine: false, needed: false, reason, message: message.into() });
+    }
+
+    fn note(&mut self, finding: Finding) {
+        self.findings.retain(|former| former.type_ != finding.type_);
+        self.findings.push(finding);
     }
 }
 
@@ -85,7 +96,12 @@ pub fn compute(
 ) -> TelegramWebhookStatus {
     let mut conditions = Builder { old: &old.conditions, new: Vec::new(), generation, now };
     summary(&mut conditions, ending);
-    for type_ in CONCERNS {
+    let optional = OPTIONAL_CONCERNS.into_iter().filter(|type_| {
+        let known = report.findings.iter().any(|finding| finding.type_ == *type_);
+        !report.unconcerned.contains(type_) && (known || conditions.former(*type_).is_some())
+    });
+    let concerns: Vec<_> = CONCERNS.into_iter().chain(optional).collect();
+    for type_ in concerns {
         match report.findings.iter().find(|finding| finding.type_ == type_) {
             Some(found) => conditions.set(type_, bool_status(found.fine), found.reason, &found.message),
             None => conditions.keep(type_),

@@ -14,7 +14,8 @@ use crate::{events::Notice, telegram::plan::Why};
 pub fn ending(result: &Result<Progress, Error>, report: &mut Report) -> Ending {
     match result {
         Ok(Progress::Suspended) => Ending::Suspended,
-        Ok(Progress::Done(_)) => match report.findings.iter().find(|finding| !finding.fine) {
+        Ok(Progress::Done(_)) => match report.findings.iter().find(|finding| finding.needed && !finding.fine)
+        {
             None => Ending::Ready,
             Some(missing) => Ending::Waiting(missing.reason, missing.message.clone()),
         },
@@ -144,6 +145,13 @@ mod tests {
         let result = Ok(Progress::Done(Outcome::Kept));
         assert_eq!(ending(&result, &mut report), Ending::Waiting(Reason::SidecarMissing, "m".into()));
         assert_eq!(ending(&result, &mut Report::default()), Ending::Ready);
+    }
+
+    #[test]
+    fn what_is_merely_doubtful_keeps_nothing_from_being_ready() {
+        let mut report = Report::default();
+        report.doubtful(ConditionType::SourceVisible, Reason::SourceHidden, "m");
+        assert_eq!(ending(&Ok(Progress::Done(Outcome::Kept)), &mut report), Ending::Ready);
     }
 
     #[test]

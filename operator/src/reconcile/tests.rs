@@ -26,6 +26,7 @@ const CHILD_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-telegram-webh
 const CHILD_SERVICE: &str = "/api/v1/namespaces/crm/services/support-telegram-webhook";
 const TOKEN_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-bot";
 const TLS_SECRET: &str = "/api/v1/namespaces/crm/secrets/hooks-tls";
+const HMAC_SECRET: &str = "/api/v1/namespaces/crm/secrets/relay";
 const POD: &str = "/api/v1/namespaces/crm/pods/crm-0";
 
 /// A cluster with one resource and its Secrets, and Telegram.

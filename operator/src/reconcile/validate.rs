@@ -8,14 +8,18 @@ use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{Resource as _, ResourceExt as _};
 use telegram_webhook_crds::{DEFAULT_API_SERVER, RegistrationStatus, TelegramWebhook, child_name};
-use telegram_webhook_sidecar_config::Upstream;
+use telegram_webhook_sidecar_config::{ClientAddress, Filter, Hmac, Limits, SourceAddress, Upstream};
 
 use super::{dereference::Found, status::Reason, stored::Stored};
 use crate::{dns::Answer, telegram::Bot};
 
 mod certificate;
 mod endpoint;
+mod filter;
+mod hmac;
+mod limits;
 mod mistake;
+mod source;
 mod token;
 
 use self::{mistake::Mistakes, token::sole_owner};
@@ -56,6 +60,16 @@ pub struct ValidatedWebhook {
     pub max_connections: u8,
     /// In front of the random segment.
     pub path_prefix: String,
+    /// Where the client's address is found.
+    pub client_address: ClientAddress,
+    /// Which addresses are Telegram's, and what is done about others.
+    pub source_address: SourceAddress,
+    /// The signature that a relay adds.
+    pub hmac: Option<Hmac>,
+    /// Bounds on requests.
+    pub limits: Limits,
+    /// Which updates the CRM gets, and Telegram makes.
+    pub filter: Filter,
     /// Name of the Secret with the certificate.
     pub tls_secret: String,
     /// Names the certificate chain, as the sidecars do; `None` if it can't be used.
@@ -133,6 +147,13 @@ pub fn validate(
         now,
     ));
 
+    let client_address = source::client_address(&public.client_address, &mut mistakes);
+    let source_address = source::source_address(&spec.verification.source_address, local, &mut mistakes);
+    let banned = source::banned(&spec.limits.banned, &source_address, &client_address, &mut mistakes);
+    let limits = limits::limits(&spec.limits, banned, &mut mistakes);
+    let hmac = hmac::hmac(spec.verification.hmac.as_ref(), found.hmac.as_ref(), &mut mistakes);
+    let filter = filter::filter(&spec.filter, &mut mistakes);
+
     // each of these is `None` only together with a mistake
     let (Some(server), Some(token), Some(port), Some(ip_address), Some(owner), Some(stored), []) =
         (server, token, port, ip_address, owner, stored, mistakes.0.as_slice())
@@ -152,6 +173,11 @@ pub fn validate(
         ip_address,
         max_connections: public.max_connections.clamp(1, 100),
         path_prefix: public.path_prefix.clone(),
+        client_address,
+        source_address,
+        hmac,
+        limits,
+        filter,
         tls_secret: public.tls.secret_ref.name.clone(),
         certificate,
         stored,

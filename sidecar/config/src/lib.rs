@@ -11,10 +11,24 @@
 //! ```
 #![deny(missing_docs)]
 
+mod address;
+mod file;
+mod filter;
+mod hmac;
+mod limits;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub use self::{
+    address::{AddressMode, AddressRefusal, AddressSource, ClientAddress, DOCUMENTED_RANGES, SourceAddress},
+    file::{FileContent, FileWebhook, TlsFiles, parse_file},
+    filter::{ChatType, Content, Filter, IdList},
+    hmac::{Hmac, HmacEncoding, is_reserved_header},
+    limits::{Ban, Limits, Rate},
+};
 
 /// Port for Telegram.
 pub const WEBHOOK_PORT: u16 = 18443;
@@ -22,6 +36,8 @@ pub const WEBHOOK_PORT: u16 = 18443;
 pub const ADMIN_PORT: u16 = 18444;
 /// Where the sidecar's configuration is mounted.
 pub const CONFIG_DIR: &str = "/etc/telegram-webhook-sidecar";
+/// Where the sidecar keeps what has to survive a restart.
+pub const STATE_DIR: &str = "/var/lib/telegram-webhook-sidecar";
 /// Name of the file that holds a [`WebhookConfig`], and of its key in the operator's Secret.
 pub const CONFIG_FILE: &str = "config.json";
 /// Name of the certificate chain's file, as in a `kubernetes.io/tls` Secret.
@@ -43,9 +59,21 @@ pub struct WebhookConfig {
     pub slots: Vec<Slot>,
     /// Where the CRM listens.
     pub upstream: Upstream,
-    /// Bounds on a request.
+    /// Where the client's address is found. All webhooks of a pod must agree, because it is found before the request is read.
+    #[serde(default)]
+    pub client_address: ClientAddress,
+    /// From which addresses Telegram sends.
+    #[serde(default)]
+    pub source_address: SourceAddress,
+    /// The signature that a relay adds; none where Telegram itself calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<Hmac>,
+    /// Bounds on requests.
     #[serde(default)]
     pub limits: Limits,
+    /// Which updates the CRM gets.
+    #[serde(default)]
+    pub filter: Filter,
 }
 
 /// A pair of path and secret token that Telegram was told, or will be.
@@ -77,29 +105,11 @@ pub struct Upstream {
     pub path: String,
 }
 
-/// Bounds on a request.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Limits {
-    /// Largest body that is read, in bytes. Telegram never sends more than 513 KiB.
-    pub max_body_bytes: usize,
-    /// Seconds within which the whole body must have arrived.
-    pub body_timeout_seconds: u64,
-    /// Seconds within which the CRM must have answered. Telegram itself waits 60.
-    pub upstream_timeout_seconds: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_body_bytes: 1 << 20, body_timeout_seconds: 10, upstream_timeout_seconds: 25 }
-    }
-}
-
 /// Why a configuration file can't be read. Names the field, never a value.
 #[derive(Debug, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct ParseError {
-    /// Path of the field, such as `slots[0].path`.
+    /// Path of the field, such as `slots[0].path`; a dot where it is no single field.
     pub field: String,
     /// What is wrong with it.
     pub reason: String,
@@ -108,11 +118,7 @@ pub struct ParseError {
 impl WebhookConfig {
     /// Reads a configuration; unknown and missing fields are errors.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let config = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| ParseError { field: error.path().to_string(), reason: reason(error.inner()) })?;
-        json.end().map_err(|error| ParseError { field: ".".to_owned(), reason: reason(&error) })?;
-        Ok(config)
+        parse_at(Position::START, bytes)
     }
 
     /// The file's bytes.
@@ -128,19 +134,61 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
+/// Where in a file a part of it begins; counts from 1, as serde_json does.
+#[derive(Clone, Copy)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl Position {
+    const START: Self = Self { line: 1, column: 1 };
+
+    /// The position behind these bytes.
+    fn after(self, bytes: &[u8]) -> Self {
+        let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
+        let since_line = bytes.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let column = if lines == 0 { self.column } else { 1 };
+        Self { line: self.line + lines, column: column + since_line }
+    }
+
+    /// The place in the file of a place in the part.
+    fn of(self, error: &serde_json::Error) -> Self {
+        let first = error.line() == 1;
+        let column = error.column() + if first { self.column - 1 } else { 0 };
+        Self { line: error.line() + self.line - 1, column }
+    }
+}
+
+/// Reads all of `bytes`, which begin at `start` in their file.
+fn parse_at<'a, T: Deserialize<'a>>(start: Position, bytes: &'a [u8]) -> Result<T, ParseError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        // what ended too early has no path
+        let field = if field == "?" { ".".to_owned() } else { field };
+        ParseError { field, reason: reason(error.inner(), start) }
+    })?;
+    json.end().map_err(|error| ParseError { field: ".".to_owned(), reason: reason(&error, start) })?;
+    Ok(parsed)
+}
+
 /// serde_json's messages quote values of a wrong type (`invalid type: string "..."`), and a value may be a secret: keep the
 /// kind of error and the place.
-fn reason(error: &serde_json::Error) -> String {
+fn reason(error: &serde_json::Error, start: Position) -> String {
     use serde_json::error::Category;
-    let (line, column) = (error.line(), error.column());
+    let Position { line, column } = start.of(error);
     match error.classify() {
         Category::Eof => format!("the file ends too early, at line {line}"),
         Category::Syntax | Category::Io => format!("not JSON at line {line}, column {column}"),
         Category::Data => {
             let text = error.to_string();
-            // these two quote names of fields only
-            if text.starts_with("missing field") || text.starts_with("unknown field") {
-                text
+            // these quote names of fields only; their place is that in the part
+            let quotable = ["missing field", "unknown field", "duplicate field"];
+            if let Some((what, _)) = text.rsplit_once(" at line ")
+                && quotable.iter().any(|kind| what.starts_with(kind))
+            {
+                format!("{what} at line {line}, column {column}")
             } else {
                 format!("wrong type or value at line {line}, column {column}")
             }
@@ -168,6 +216,23 @@ pub struct LoadedWebhook {
     pub slots: Vec<i64>,
     /// [`digest`] of the certificate chain in use.
     pub certificate_digest: String,
+    /// From where its requests come; none while it had none, or where nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_visible: Option<SourceVisible>,
+}
+
+/// From where the requests came that carried the right path and token, since the sidecar started.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceVisible {
+    /// Whether a listed address was among those of the last minutes: if not, Telegram's can't be seen from there.
+    pub visible: bool,
+    /// Requests from addresses within `sourceAddress.ranges`.
+    pub listed: u64,
+    /// Requests from any other address.
+    pub unlisted: u64,
+    /// Those of the unlisted ones whose address is none of the internet: that of a hop in between.
+    pub unroutable: u64,
 }
 
 #[cfg(test)]
@@ -181,13 +246,25 @@ mod tests {
             host: "hooks.example.com".into(),
             slots: vec![Slot { id: 1, path: "/telegram/PATH".into(), secret_token: "TOKEN".into() }],
             upstream: Upstream { port: 3000, path: "/webhooks/telegram".into() },
+            client_address: ClientAddress::default(),
+            source_address: SourceAddress::default(),
+            hmac: None,
             limits: Limits::default(),
+            filter: Filter::default(),
         }
     }
 
     #[test]
     fn what_the_operator_writes_the_sidecar_reads() {
         assert_eq!(WebhookConfig::parse(&example().to_bytes()).unwrap(), example());
+    }
+
+    #[test]
+    fn the_answer_of_an_older_sidecar_is_read() {
+        let older = br#"{"webhooks":[{"webhook":"a/b","digest":"d","slots":[1],"certificateDigest":"c"}]}"#;
+        let loaded: LoadedConfig = serde_json::from_slice(older).unwrap();
+        assert_eq!(loaded.webhooks[0].source_visible, None);
+        assert_eq!(serde_json::to_vec(&loaded).unwrap(), older);
     }
 
     #[test]

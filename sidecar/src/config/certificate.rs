@@ -8,9 +8,12 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     sign::CertifiedKey,
 };
-use telegram_webhook_sidecar_config::{TLS_CERT_FILE, TLS_KEY_FILE};
 
-use super::{problem::Findings, snapshot::Files};
+use super::{
+    place::CertificatePart::{Chain, Key},
+    problem::Findings,
+    snapshot::Files,
+};
 
 /// The chain and its key, if the key belongs to the first certificate.
 pub(super) fn parse(files: &Files, findings: &mut Findings<'_>) -> Option<Arc<CertifiedKey>> {
@@ -18,30 +21,30 @@ pub(super) fn parse(files: &Files, findings: &mut Findings<'_>) -> Option<Arc<Ce
     let chain = match chain {
         Ok(chain) if !chain.is_empty() => Some(chain),
         Ok(_) => {
-            findings.certificate(TLS_CERT_FILE, "holds no certificate in PEM");
+            findings.certificate(Chain, "holds no certificate in PEM");
             None
         }
         Err(_) => {
-            findings.certificate(TLS_CERT_FILE, "is not PEM");
+            findings.certificate(Chain, "is not PEM");
             None
         }
     };
     let key = PrivateKeyDer::from_pem_slice(&files.key);
     if key.is_err() {
-        findings.certificate(TLS_KEY_FILE, "holds no private key in PEM");
+        findings.certificate(Key, "holds no private key in PEM");
     }
     match CertifiedKey::from_der(chain?, key.ok()?, &aws_lc_rs::default_provider()) {
         Ok(certified) => Some(Arc::new(certified)),
         Err(rustls::Error::InconsistentKeys(_)) => {
-            findings.certificate(TLS_KEY_FILE, format!("does not belong to {TLS_CERT_FILE}"));
+            findings.certificate(Key, "does not belong to the certificate");
             None
         }
         Err(rustls::Error::InvalidCertificate(_)) => {
-            findings.certificate(TLS_CERT_FILE, "its first certificate can't be used");
+            findings.certificate(Chain, "its first certificate can't be used");
             None
         }
         Err(_) => {
-            findings.certificate(TLS_KEY_FILE, "is of a kind that can't be used");
+            findings.certificate(Key, "is of a kind that can't be used");
             None
         }
     }

@@ -1,14 +1,16 @@
-//! What can be wrong with the configuration folder. Names files and fields, never a value.
+//! What can be wrong with the configuration. Names files and fields, never a value.
 
 use std::{fmt, io, path::PathBuf};
 
 use telegram_webhook_sidecar_config::{CONFIG_FILE, ParseError};
 
+use super::place::{CertificatePart, Place};
+
 /// One mistake.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    #[error("{}: can't be read: {source}", dir.display())]
-    UnreadableDir { dir: PathBuf, source: io::Error },
+    #[error("{}: can't be read: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("{}: holds no folder of a TelegramWebhook", dir.display())]
     Empty { dir: PathBuf },
     #[error(
@@ -19,41 +21,44 @@ pub enum Problem {
     NoConfig { folder: String },
     #[error("{folder}/{file}: can't be read: {source}")]
     UnreadableFile { folder: String, file: &'static str, source: io::Error },
-    #[error("{folder}/{CONFIG_FILE}: {source}")]
-    Malformed { folder: String, source: ParseError },
-    #[error("{folder}/{CONFIG_FILE}: {field}: {reason}")]
-    Field { folder: String, field: String, reason: String },
-    #[error("{folder}/{file}: {reason}")]
-    Certificate { folder: String, file: &'static str, reason: String },
+    #[error("{}: webhooks: must be at least one", file.display())]
+    NoWebhook { file: PathBuf },
+    #[error("{}: {}", file.display(), if source.field == "." { source.reason.clone() } else { source.to_string() })]
+    MalformedFile { file: PathBuf, source: ParseError },
+    #[error("{}: {reason}", place.of_field(field))]
+    Field { place: Place, field: String, reason: String },
+    #[error("{}: {reason}", place.of_certificate(*part))]
+    Certificate { place: Place, part: CertificatePart, reason: String },
 }
 
 /// Every mistake found, at least one.
 #[derive(Debug, thiserror::Error)]
 pub struct Problems(pub(super) Vec<Problem>);
 
-/// The mistakes of one folder, as they are found.
-pub(super) struct Findings<'a> {
-    folder: &'a str,
+/// The mistakes of one webhook, as they are found.
+pub(crate) struct Findings<'a> {
+    place: &'a Place,
     problems: Vec<Problem>,
 }
 
 // === impl Problem ===
 
 impl Problem {
-    /// The folder that it is about; none if it is about all of them.
+    /// The folder that it is about; none if it is about all of them, or about a file.
     pub fn folder(&self) -> Option<&str> {
         match self {
-            Self::UnreadableDir { .. } | Self::Empty { .. } | Self::NothingYet => None,
-            Self::NoConfig { folder }
-            | Self::UnreadableFile { folder, .. }
-            | Self::Malformed { folder, .. }
-            | Self::Field { folder, .. }
-            | Self::Certificate { folder, .. } => Some(folder),
+            Self::Unreadable { .. }
+            | Self::Empty { .. }
+            | Self::NothingYet
+            | Self::NoWebhook { .. }
+            | Self::MalformedFile { .. } => None,
+            Self::NoConfig { folder } | Self::UnreadableFile { folder, .. } => Some(folder),
+            Self::Field { place, .. } | Self::Certificate { place, .. } => place.folder(),
         }
     }
 
-    pub(super) fn field(folder: &str, field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Field { folder: folder.to_owned(), field: field.into(), reason: reason.into() }
+    pub(super) fn field(place: &Place, field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Field { place: place.clone(), field: field.into(), reason: reason.into() }
     }
 }
 
@@ -88,28 +93,24 @@ impl fmt::Display for Problems {
 // === impl Findings ===
 
 impl<'a> Findings<'a> {
-    pub(super) fn new(folder: &'a str) -> Self {
-        Self { folder, problems: Vec::new() }
+    pub(crate) fn new(place: &'a Place) -> Self {
+        Self { place, problems: Vec::new() }
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
     pub(super) fn malformed(&mut self, source: ParseError) {
-        let folder = self.folder.to_owned();
-        self.problems.push(Problem::Malformed { folder, source });
+        self.field(source.field, source.reason);
     }
 
-    pub(super) fn field(&mut self, field: impl Into<String>, reason: impl Into<String>) {
-        self.problems.push(Problem::field(self.folder, field, reason));
+    pub(crate) fn field(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+        self.problems.push(Problem::field(self.place, field, reason));
     }
 
-    pub(super) fn certificate(&mut self, file: &'static str, reason: impl Into<String>) {
-        self.problems.push(Problem::Certificate {
-            folder: self.folder.to_owned(),
-            file,
-            reason: reason.into(),
-        });
+    pub(super) fn certificate(&mut self, part: CertificatePart, reason: impl Into<String>) {
+        let place = self.place.clone();
+        self.problems.push(Problem::Certificate { place, part, reason: reason.into() });
     }
 }

@@ -1,8 +1,9 @@
-//! Keeps the policy up to date with the mounted folder.
+//! Keeps the policy up to date with the mounted folder, or with the configuration file.
 //!
 //! Polls, because the kubelet replaces a link and not the files: a watch on a file would see its last event there. Each folder of a
 //! new version is taken as a whole; when one is bad its old version stays in use, and that is said and counted once per version.
-//! One without a configuration is nothing bad: its webhook isn't there yet or was deleted, and is left out.
+//! One without a configuration is nothing bad: its webhook isn't there yet or was deleted, and is left out. A file is taken as a
+//! whole, with the certificates that it names.
 
 use std::{mem, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,12 +13,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CurrentPolicy, Policy, Problem, Problems, Snapshot};
+use super::{CurrentPolicy, Policy, Problem, Problems, Snapshot, Source};
 use crate::metrics::Metrics;
 
-/// Looks for new versions of the folder and swaps them in.
+/// Looks for new versions and swaps them in.
 pub struct Reloader {
-    dir: PathBuf,
+    source: Source,
     metrics: Metrics,
     policy: CurrentPolicy,
     seen: Seen,
@@ -32,7 +33,7 @@ struct Seen {
     good: bool,
 }
 
-/// What a look at the folder led to.
+/// What a look led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     Unchanged,
@@ -45,16 +46,16 @@ pub enum Reload {
 // === impl Reloader ===
 
 impl Reloader {
-    /// Loads the folder for the first time: without a single webhook nothing starts.
-    pub fn load(dir: PathBuf, metrics: Metrics) -> Result<Self, Problems> {
-        let mut snapshot = Snapshot::read(&dir);
+    /// Loads for the first time: without a single webhook nothing starts.
+    pub fn load(source: Source, metrics: Metrics) -> Result<Self, Problems> {
+        let mut snapshot = source.read();
         let seen = Seen::of(&snapshot);
         let absent = mem::take(&mut snapshot.absent);
         let (policy, problems) = Policy::default().followed_by(snapshot);
         if policy.webhooks().is_empty() {
             return Err(Problems::at_start(problems, absent));
         }
-        let mut reloader = Self { dir, metrics, policy: Arc::default(), seen, absent: Vec::new() };
+        let mut reloader = Self { source, metrics, policy: Arc::default(), seen, absent: Vec::new() };
         reloader.take(policy, &problems, absent);
         Ok(reloader)
     }
@@ -83,14 +84,14 @@ impl Reloader {
         }
     }
 
-    /// Takes over what is in the folder now, if it is new, as far as it is valid.
+    /// Takes over what is there now, if it is new, as far as it is valid.
     pub fn look(&mut self) -> Reload {
         // a link that hasn't moved says that nothing changed, unless what it names couldn't be used
-        let link = Snapshot::link(&self.dir);
+        let link = self.source.link();
         if self.seen.good && link.is_some() && link == self.seen.link {
             return Reload::Unchanged;
         }
-        let mut snapshot = Snapshot::read(&self.dir);
+        let mut snapshot = self.source.read();
         if snapshot.digest == self.seen.digest {
             self.seen.link = snapshot.link;
             return Reload::Unchanged;
@@ -147,7 +148,8 @@ fn log_changes(former: &Policy, policy: &Policy) {
             "configuration loaded"
         );
     }
-    for webhook in former.webhooks().iter().filter(|former| policy.of_folder(&former.folder).is_none()) {
+    let names: Vec<_> = policy.webhooks().iter().map(|webhook| &webhook.name).collect();
+    for webhook in former.webhooks().iter().filter(|former| !names.contains(&&former.name)) {
         tracing::info!(webhook = %webhook.name, "configuration removed");
     }
 }

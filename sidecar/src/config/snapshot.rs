@@ -1,7 +1,9 @@
-//! One consistent reading of the configuration folder.
+//! One consistent reading of the configuration, of either source.
 //!
 //! The kubelet writes a new version of a mounted volume into a folder of its own and then swaps the `..data` link to it. All
 //! files are therefore read from the folder that the link names, and read again when the link has moved meanwhile.
+
+mod file;
 
 use std::{
     fs, io,
@@ -9,51 +11,97 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
-use telegram_webhook_sidecar_config::{CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, ParseError, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig};
 
-use super::Problem;
+use super::{Place, Problem};
 
 /// The kubelet's link to the current version.
 const DATA_LINK: &str = "..data";
 /// The kubelet swaps at most once in many seconds: more moved links than this in a row is not the kubelet.
 const ATTEMPTS: usize = 5;
 
-/// Every file as it was at one moment.
+/// Where the configuration is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A folder with one folder per webhook.
+    Folder(PathBuf),
+    /// One file for all of them.
+    File(PathBuf),
+}
+
+/// Everything that was read, as it was at one moment.
 pub struct Snapshot {
-    /// Where `..data` pointed; none in a plain folder.
+    /// Where `..data` pointed; none in a plain folder, and none for a file.
     pub link: Option<PathBuf>,
     /// Changes with every byte of every file that counts, and with what couldn't be read.
     pub digest: [u8; 32],
-    /// Sorted by name; or why there is none at all.
-    pub(super) folders: Result<Vec<Folder>, Problem>,
+    /// In the order of the names or of the file; or why there is none at all.
+    pub(super) parts: Result<Vec<Part>, Problem>,
     /// Names of the folders without a configuration, sorted. The operator's Secret isn't there: not yet, or no longer, while the
     /// user's Secret with the certificate may well be.
     pub(super) absent: Vec<String>,
+    /// Whether nothing of it may be used if anything of it can't.
+    pub(super) whole: bool,
 }
 
-/// The folder of one webhook.
-pub(super) struct Folder {
-    pub(super) name: String,
+/// What one webhook is read from.
+pub(super) struct Part {
+    pub(super) place: Place,
     /// Or what is missing.
     pub(super) files: Result<Files, Vec<Problem>>,
 }
 
-/// The files of one webhook.
+/// The content of a webhook's files.
 pub(super) struct Files {
+    /// The bytes that name the version.
     pub(super) config: Vec<u8>,
+    /// What they say.
+    pub(super) parsed: Result<WebhookConfig, ParseError>,
     pub(super) certificate: Vec<u8>,
     pub(super) key: Vec<u8>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A cheap sign of change: where the link points to now, if there is one.
+    pub fn link(&self) -> Option<PathBuf> {
+        match self {
+            Self::Folder(dir) => Snapshot::link(dir),
+            Self::File(_) => None,
+        }
+    }
+
+    /// Reads everything.
+    pub fn read(&self) -> Snapshot {
+        match self {
+            Self::Folder(dir) => Snapshot::read(dir),
+            Self::File(path) => Snapshot::read_file(path),
+        }
+    }
 }
 
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// Where the link points to now; none in a plain folder, which has no cheap sign of change.
-    pub fn link(dir: &Path) -> Option<PathBuf> {
+    /// Where the link points to now; none in a plain folder.
+    fn link(dir: &Path) -> Option<PathBuf> {
         fs::read_link(dir.join(DATA_LINK)).ok()
     }
 
-    /// Reads everything.
+    /// What a folder of this name would hold, without the folder.
+    pub fn of_webhook(name: &str, config: &[u8], certificate: &[u8], key: &[u8]) -> Self {
+        let files = Files {
+            parsed: WebhookConfig::parse(config),
+            config: config.to_vec(),
+            certificate: certificate.to_vec(),
+            key: key.to_vec(),
+        };
+        let parts = Ok(vec![Part { place: Place::Folder(name.to_owned()), files: Ok(files) }]);
+        Self { digest: digest(&parts), link: None, parts, absent: Vec::new(), whole: false }
+    }
+
+    /// Reads a folder.
     pub fn read(dir: &Path) -> Self {
         let mut snapshot = Self::read_once(dir);
         for _ in 1..ATTEMPTS {
@@ -69,21 +117,21 @@ impl Snapshot {
         let link = Self::link(dir);
         let root = link.as_ref().map_or_else(|| dir.to_owned(), |link| dir.join(link));
         let mut absent = Vec::new();
-        let folders = match folder_names(&root) {
+        let parts = match folder_names(&root) {
             Ok(names) if names.is_empty() => Err(Problem::Empty { dir: dir.to_owned() }),
             Ok(names) => Ok(names
                 .into_iter()
-                .filter_map(|name| Folder::read(&root, name).map_err(|name| absent.push(name)).ok())
+                .filter_map(|name| Part::read(&root, name).map_err(|name| absent.push(name)).ok())
                 .collect()),
-            Err(source) => Err(Problem::UnreadableDir { dir: dir.to_owned(), source }),
+            Err(source) => Err(Problem::Unreadable { path: dir.to_owned(), source }),
         };
-        Self { digest: digest(&folders), link, folders, absent }
+        Self { digest: digest(&parts), link, parts, absent, whole: false }
     }
 }
 
-// === impl Folder ===
+// === impl Part ===
 
-impl Folder {
+impl Part {
     /// The folder, or its name where it holds no configuration.
     fn read(root: &Path, name: String) -> Result<Self, String> {
         let dir = root.join(&name);
@@ -98,12 +146,15 @@ impl Folder {
                 Vec::new()
             })
         };
+        let config = content(CONFIG_FILE, config);
         let files = Files {
-            config: content(CONFIG_FILE, config),
+            parsed: WebhookConfig::parse(&config),
+            config,
             certificate: content(TLS_CERT_FILE, fs::read(dir.join(TLS_CERT_FILE))),
             key: content(TLS_KEY_FILE, fs::read(dir.join(TLS_KEY_FILE))),
         };
-        Ok(Self { files: if problems.is_empty() { Ok(files) } else { Err(problems) }, name })
+        let files = if problems.is_empty() { Ok(files) } else { Err(problems) };
+        Ok(Self { place: Place::Folder(name), files })
     }
 }
 
@@ -124,19 +175,19 @@ fn folder_names(root: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn digest(folders: &Result<Vec<Folder>, Problem>) -> [u8; 32] {
+fn digest(parts: &Result<Vec<Part>, Problem>) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
         // the length keeps two parts from looking like one
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     };
-    match folders {
+    match parts {
         Err(problem) => add(problem.to_string().as_bytes()),
-        Ok(folders) => {
-            for folder in folders {
-                add(folder.name.as_bytes());
-                match &folder.files {
+        Ok(parts) => {
+            for Part { place, files } in parts {
+                add(place.to_string().as_bytes());
+                match files {
                     Ok(files) => {
                         add(&files.config);
                         add(&files.certificate);

@@ -1,6 +1,8 @@
 use std::{fs, path::Path};
 
-use telegram_webhook_sidecar_config::{CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig};
+use telegram_webhook_sidecar_config::{
+    AddressSource, CONFIG_FILE, Hmac, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig,
+};
 
 use super::*;
 use crate::test_util::{raw_config, slot, write_webhook};
@@ -30,7 +32,7 @@ fn a_valid_folder_has_no_problems() {
 #[test]
 fn each_field_is_checked_and_named() {
     type Change = fn(&mut WebhookConfig);
-    let cases: [(&str, Change); 19] = [
+    let cases: [(&str, Change); 20] = [
         ("webhook", |c| c.webhook = "support".into()),
         ("webhook", |c| c.webhook = "/support".into()),
         ("botId", |c| c.bot_id = 0),
@@ -57,6 +59,9 @@ fn each_field_is_checked_and_named() {
         ("limits.bodyTimeoutSeconds", |c| c.limits.body_timeout_seconds = 0),
         ("limits.upstreamTimeoutSeconds", |c| {
             c.limits.upstream_timeout_seconds = 56;
+        }),
+        ("hmac.secret", |c| {
+            c.hmac = Some(Hmac::StandardWebhooks { secret: "whsec_".to_owned(), tolerance_seconds: 300 });
         }),
     ];
     for (field, change) in cases {
@@ -86,7 +91,7 @@ fn of_two_webhooks_with_one_name_and_path_the_one_that_was_there_first_stays() {
         let (policy, _) = load(dir.path());
         write_webhook(dir.path(), second, &raw_config("x"));
         let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
-        let folders: Vec<_> = policy.webhooks().iter().map(|webhook| &webhook.folder).collect();
+        let folders: Vec<_> = policy.webhooks().iter().filter_map(|webhook| webhook.place.folder()).collect();
         assert_eq!(folders, [first]);
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         let same = |field: &str| format!("{second}/config.json: {field}: the folder {first} has the same");
@@ -108,6 +113,40 @@ fn a_former_version_that_would_take_the_path_of_another_is_left_out() {
     let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
     assert_eq!(policy.webhooks().len(), 1);
     assert_eq!(problems.len(), 1);
+}
+
+/// A valid configuration behind a proxy.
+fn proxied(name: &str, proxy: &str) -> WebhookConfig {
+    let mut config = raw_config(name);
+    config.client_address.source = AddressSource::ProxyProtocol;
+    config.client_address.trusted_proxies = vec![proxy.to_owned()];
+    config
+}
+
+#[test]
+fn the_port_moves_to_another_client_address_when_all_its_webhooks_have() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        write_webhook(dir.path(), name, &proxied(name, "10.0.0.0/8"));
+    }
+    let (policy, problems) = load(dir.path());
+    assert_eq!(problems, Vec::<String>::new());
+    let former = policy.addresses().client.clone();
+    // the one that goes first in every other order is ahead, and so is a newcomer
+    for name in ["a", "c"] {
+        write_webhook(dir.path(), name, &proxied(name, "172.16.0.0/12"));
+    }
+    let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let other = |ahead: &str, of: &str| {
+        format!("{ahead}/config.json: clientAddress: the folder {of} has another, and a port has one")
+    };
+    assert_eq!(problems, [other("a", "b"), other("c", "b"), other("c", "a")]);
+    assert_eq!((policy.webhooks().len(), &policy.addresses().client), (2, &former));
+    write_webhook(dir.path(), "b", &proxied("b", "172.16.0.0/12"));
+    let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+    assert_eq!((policy.webhooks().len(), problems.len()), (3, 0), "{problems:?}");
+    assert_ne!(policy.addresses().client, former);
 }
 
 #[test]

@@ -4,9 +4,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Uri, uri::PathAndQuery};
 use rustls::{pki_types::DnsName, sign::CertifiedKey};
-use telegram_webhook_sidecar_config::{self as raw, WebhookConfig, digest as file_digest};
+use telegram_webhook_sidecar_config::{self as raw, digest as file_digest};
 
-use super::{Problem, certificate, problem::Findings, secret::SecretDigest, snapshot::Folder};
+use super::{
+    ClientAddress, Place, Problem, Rates, SourceAddress, certificate,
+    problem::Findings,
+    secret::SecretDigest,
+    signature::{self, Signature},
+    snapshot::Part,
+};
+use crate::ingress::filter::Filter;
 
 /// Two slots during a rotation, one otherwise.
 const MAX_SLOTS: usize = 2;
@@ -19,17 +26,25 @@ const MAX_TIMEOUT_SECONDS: u64 = 55;
 
 /// One bot's webhook.
 pub struct Webhook {
-    /// Name of the folder that it was read from.
-    pub folder: String,
+    /// Where it was read from.
+    pub place: Place,
     /// `namespace/name` of the `TelegramWebhook`.
     pub name: Arc<str>,
+    /// The bot's user id.
+    pub bot_id: i64,
     /// DNS name that Telegram connects to.
     pub host: DnsName<'static>,
     /// Accepted pairs of path and token; the first is the current one.
     pub slots: Vec<Slot>,
     /// Where the CRM takes updates.
     pub upstream: Uri,
+    pub client_address: ClientAddress,
+    pub source_address: SourceAddress,
     pub limits: Limits,
+    /// Which updates the CRM gets.
+    pub filter: Filter,
+    /// How a relay signs, where one does.
+    pub signature: Option<Signature>,
     /// Chain and key, known to belong together.
     pub certificate: Arc<CertifiedKey>,
     /// Names the version of the configuration file.
@@ -52,47 +67,54 @@ pub struct Limits {
     pub max_body_bytes: usize,
     pub body_timeout: Duration,
     pub upstream_timeout: Duration,
+    pub rates: Rates,
 }
 
 // === impl Webhook ===
 
 impl Webhook {
-    /// Checks the files of one folder and reports all that is wrong with them.
-    pub(super) fn parse(folder: Folder) -> Result<Self, Vec<Problem>> {
-        let Folder { name: folder, files } = folder;
+    /// Checks what was read of one webhook and reports all that is wrong with it.
+    pub(super) fn parse(part: Part) -> Result<Self, Vec<Problem>> {
+        let Part { place, files } = part;
         let files = files?;
-        let mut findings = Findings::new(&folder);
+        let mut findings = Findings::new(&place);
         let certificate = certificate::parse(&files, &mut findings);
-        let config = WebhookConfig::parse(&files.config).map_err(|source| findings.malformed(source)).ok();
-        let checked = config.map(|config| {
-            bot_id(config.bot_id, &mut findings);
-            (
-                name(&config.webhook, &mut findings),
-                host(&config.host, &mut findings),
-                slots(&config.slots, &mut findings),
-                upstream(&config.upstream, &mut findings),
-                limits(&config.limits, &mut findings),
-            )
-        });
+        let Some(config) = files.parsed.map_err(|source| findings.malformed(source)).ok() else {
+            return Err(findings.into_problems());
+        };
+        let bot_id = bot_id(config.bot_id, &mut findings);
+        let name = name(&config.webhook, &mut findings);
+        let host = host(&config.host, &mut findings);
+        let slots = slots(&config.slots, &mut findings);
+        let upstream = upstream(&config.upstream, &mut findings);
+        let client_address = ClientAddress::parse(&config.client_address, &mut findings);
+        let source_address = SourceAddress::parse(&config.source_address, &mut findings);
+        let signature = signature::parse(config.hmac.as_ref(), &mut findings);
+        let limits = limits(&config, &mut findings);
+        let filter = Filter::parse(&config.filter, &mut findings);
         let problems = findings.into_problems();
-        match (checked, certificate) {
-            (Some((name, Some(host), slots, Some(upstream), limits)), Some(certificate))
-                if problems.is_empty() =>
-            {
-                Ok(Self {
-                    folder,
-                    name,
-                    host,
-                    slots,
-                    upstream,
-                    limits,
-                    certificate,
-                    digest: file_digest(&files.config),
-                    certificate_digest: file_digest(&files.certificate),
-                })
-            }
-            _ => Err(problems),
-        }
+        // each of these is `None` only together with a problem
+        let (Some(host), Some(upstream), Some(certificate), true) =
+            (host, upstream, certificate, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        Ok(Self {
+            place,
+            name,
+            bot_id,
+            host,
+            slots,
+            upstream,
+            client_address,
+            source_address,
+            signature,
+            limits,
+            filter,
+            certificate,
+            digest: file_digest(&files.config),
+            certificate_digest: file_digest(&files.certificate),
+        })
     }
 }
 
@@ -105,15 +127,16 @@ impl fmt::Debug for Webhook {
 fn name(name: &str, findings: &mut Findings<'_>) -> Arc<str> {
     let parts: Vec<_> = name.split('/').collect();
     if parts.len() != 2 || parts.iter().any(|part| part.is_empty()) {
-        findings.field("webhook", "must be a namespace and a name with a slash between");
+        findings.field("webhook", "must be two names with a slash between, such as crm/support");
     }
     name.into()
 }
 
-fn bot_id(id: i64, findings: &mut Findings<'_>) {
+fn bot_id(id: i64, findings: &mut Findings<'_>) -> i64 {
     if id <= 0 {
         findings.field("botId", "must be above 0");
     }
+    id
 }
 
 fn host(host: &str, findings: &mut Findings<'_>) -> Option<DnsName<'static>> {
@@ -180,7 +203,8 @@ fn upstream(upstream: &raw::Upstream, findings: &mut Findings<'_>) -> Option<Uri
         .ok()
 }
 
-fn limits(limits: &raw::Limits, findings: &mut Findings<'_>) -> Limits {
+fn limits(config: &raw::WebhookConfig, findings: &mut Findings<'_>) -> Limits {
+    let limits = &config.limits;
     if !(1..=MAX_BODY_BYTES).contains(&limits.max_body_bytes) {
         findings.field("limits.maxBodyBytes", format!("must be 1 to {MAX_BODY_BYTES}"));
     }
@@ -196,5 +220,6 @@ fn limits(limits: &raw::Limits, findings: &mut Findings<'_>) -> Limits {
         max_body_bytes: limits.max_body_bytes,
         body_timeout: Duration::from_secs(limits.body_timeout_seconds),
         upstream_timeout: Duration::from_secs(limits.upstream_timeout_seconds),
+        rates: Rates::parse(config, findings),
     }
 }

@@ -1,6 +1,9 @@
 //! The CRM's side: plain HTTP to its port in the same pod, bytes unchanged, over pooled connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -13,7 +16,7 @@ use hyper_util::{
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::{config::Webhook, metrics::Metrics};
+use crate::{config::Webhook, ingress::dedup::Claim, metrics::Metrics};
 
 /// The CRM is in the same pod: it listens or it doesn't.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -76,12 +79,13 @@ impl Crm {
     /// Sends one update and waits for the CRM's answer.
     ///
     /// Goes on when the caller stops waiting, as it does when Telegram's connection breaks: the CRM may be handling the update
-    /// already, and taking the request away from it would help nobody.
+    /// already, and taking the request away from it would help nobody. So the claim to the update is the delivery's.
     pub async fn deliver(
         &self,
         webhook: Arc<Webhook>,
         content_type: Option<HeaderValue>,
         body: Bytes,
+        claim: Claim,
     ) -> Result<Delivered, DeliveryError> {
         let this = self.clone();
         let delivery = async move {
@@ -89,6 +93,9 @@ impl Crm {
             let result = this.send(&webhook, content_type, body).await;
             let outcome = result.as_ref().map_or_else(DeliveryError::label, |_| "delivered");
             this.metrics.upstream_answered(&webhook.name, outcome, started.elapsed());
+            if result.is_ok() {
+                claim.done(SystemTime::now());
+            }
             result
         };
         self.tasks.spawn(delivery).await.unwrap_or(Err(DeliveryError::Interrupted))

@@ -1,28 +1,30 @@
-//! Whether Telegram sent it: 401 unless the request carries, once, the token that belongs to its path.
+//! Whether Telegram sent it: 401 unless the request carries, once, the token that belongs to its path, and, where a relay signs,
+//! the relay's signature over the body.
 
-use http::HeaderMap;
+mod signature;
+mod token;
 
-use super::{Reject, route::Route};
-use crate::config::SecretDigest;
+use http::{HeaderMap, HeaderValue};
 
-/// Where Telegram puts the token.
-pub(super) const TOKEN_HEADER: &str = "x-telegram-bot-api-secret-token";
+pub(super) use self::token::token;
+pub use self::{signature::verify as verify_signature, token::TOKEN_HEADER};
 
-/// Compares with every accepted slot, whichever matches and however long the token; answers the id of the slot that did. A slot
-/// is a pair: its token is good for its own path only.
-pub(super) fn token(route: &Route, headers: &HeaderMap) -> Result<i64, Reject> {
-    let mut values = headers.get_all(TOKEN_HEADER).iter();
-    let value = values.next().ok_or(Reject::TokenMissing)?;
-    if values.next().is_some() {
-        // which of them is meant is a question that other parsers answer differently
-        return Err(Reject::TokenRepeated);
-    }
-    let token = SecretDigest::of(value.as_bytes());
-    let mut accepted = None;
-    for slot in &route.webhook.slots {
-        if (slot.path.matches(&route.path) & slot.token.matches(&token)).into() {
-            accepted = Some(slot.id);
-        }
-    }
-    accepted.ok_or(Reject::TokenWrong)
+/// How often a header is there that has to be there once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NotOnce {
+    Missing,
+    Repeated,
 }
+
+/// The value of a header that is there once: which of several is meant is a question that other parsers answer differently.
+fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a HeaderValue, NotOnce> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Err(NotOnce::Missing),
+        (Some(value), None) => Ok(value),
+        (Some(_), Some(_)) => Err(NotOnce::Repeated),
+    }
+}
+
+#[cfg(test)]
+mod timing;

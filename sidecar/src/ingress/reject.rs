@@ -1,11 +1,9 @@
 //! Every way to refuse a request, and what each means: status, headers, metric label and log level.
 
-use std::net::SocketAddr;
-
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tracing::Level;
 
-use super::Seen;
+use super::{filter::Rule, rate_limit::Budget, update::Malformed};
 use crate::delivery::DeliveryError;
 
 /// Seconds until Telegram tries again. Without it the back-off of that chat grows to minutes; beyond 30 an inline query, which
@@ -17,6 +15,11 @@ const POST: HeaderValue = HeaderValue::from_static("POST");
 /// Why a request is refused. The client learns the status alone.
 #[derive(Debug, thiserror::Error)]
 pub enum Reject {
+    #[error("the address is not one of Telegram's")]
+    AddressNotAllowed {
+        /// It carries the path and the token of a webhook.
+        genuine: bool,
+    },
     #[error("the path is not that of a webhook")]
     UnknownPath,
     #[error("the method is not POST")]
@@ -27,86 +30,122 @@ pub enum Reject {
     TokenRepeated,
     #[error("the token is wrong")]
     TokenWrong,
+    #[error("the signature, or what belongs to it, is missing")]
+    SignatureMissing,
+    #[error("there are several signature headers")]
+    SignatureRepeated,
+    #[error("the signature is wrong")]
+    SignatureWrong,
+    #[error("the signature is right but its time is too far from ours")]
+    SignatureStale,
     #[error("the body is too large")]
     BodyTooLarge,
     #[error("the body took too long to arrive")]
     BodyTimeout,
     #[error("the body ended early or is malformed")]
     BodyIncomplete,
+    #[error("the client is banned")]
+    Banned {
+        /// Whether the connection is the client's own, and not one of a proxy.
+        close: bool,
+    },
+    #[error("too many requests of the client {}", budget.described())]
+    RateLimited {
+        budget: Budget,
+        /// Seconds until one is let through.
+        retry_after: u64,
+    },
+    #[error("the update {0}")]
+    Malformed(#[from] Malformed),
+    #[error("the update is not wanted: {0}")]
+    Filtered(Rule),
+    #[error("the update was accepted before")]
+    Duplicate,
+    #[error("another copy of the update is still under way")]
+    InProgress,
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+}
+
+/// What a refusal means to everybody whom it concerns.
+pub struct Meaning {
+    pub status: StatusCode,
+    /// Beyond those that every answer has.
+    pub header: Option<(HeaderName, HeaderValue)>,
+    /// Name in metrics and logs.
+    pub label: &'static str,
+    pub level: Level,
+    /// The client has not shown that it knows path and token: too many of these, and it is limited and banned.
+    pub a_strangers: bool,
 }
 
 // === impl Reject ===
 
 impl Reject {
-    pub fn status(&self) -> StatusCode {
+    /// One row for each.
+    pub fn meaning(&self) -> Meaning {
+        use StatusCode as Code;
+        let refused =
+            |status, level, label| Meaning { status, header: None, label, level, a_strangers: false };
+        // they send what any scanner of the internet sends
+        let stranger = |status, label| Meaning { a_strangers: true, ..refused(status, Level::INFO, label) };
+        // these know a path
+        let guess = |label| Meaning { a_strangers: true, ..refused(Code::UNAUTHORIZED, Level::WARN, label) };
+        // what follows on the connection is the rest of a body that we don't want
+        let unread = |status, label| refused(status, Level::WARN, label).with(header::CONNECTION, CLOSE);
+        // anything but 200 would make Telegram send it again for a day, and hold back what follows in that chat
+        let dropped = |level, label| refused(Code::OK, level, label);
+        // whatever the CRM said: a 410 passed on would make Telegram drop the webhook
+        let later = |level, label| {
+            refused(Code::SERVICE_UNAVAILABLE, level, label).with(header::RETRY_AFTER, RETRY_AFTER)
+        };
         match self {
-            Self::UnknownPath => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TokenMissing | Self::TokenRepeated | Self::TokenWrong => StatusCode::UNAUTHORIZED,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyIncomplete => StatusCode::BAD_REQUEST,
-            // whatever the CRM said: a 410 passed on would make Telegram drop the webhook
-            Self::Delivery(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    pub fn add_headers(&self, headers: &mut HeaderMap) {
-        match self {
-            Self::UnknownPath | Self::TokenMissing | Self::TokenRepeated | Self::TokenWrong => {}
+            Self::AddressNotAllowed { genuine: false } => stranger(Code::FORBIDDEN, "address_not_allowed"),
+            // rather it is we who don't see where it comes from
+            Self::AddressNotAllowed { genuine: true } => {
+                refused(Code::FORBIDDEN, Level::WARN, "address_not_allowed")
+            }
+            Self::Banned { close: false } => refused(Code::FORBIDDEN, Level::INFO, "banned"),
+            // who comes again is not let in any more
+            Self::Banned { close: true } => {
+                refused(Code::FORBIDDEN, Level::INFO, "banned").with(header::CONNECTION, CLOSE)
+            }
+            Self::UnknownPath => stranger(Code::NOT_FOUND, "unknown_path"),
             Self::MethodNotAllowed => {
-                headers.insert(header::ALLOW, POST);
+                stranger(Code::METHOD_NOT_ALLOWED, "method_not_allowed").with(header::ALLOW, POST)
             }
-            // what follows on the connection is the rest of a body we don't want
-            Self::BodyTooLarge | Self::BodyTimeout | Self::BodyIncomplete => {
-                headers.insert(header::CONNECTION, CLOSE);
+            Self::RateLimited { budget, retry_after } => {
+                let (level, label) = match budget {
+                    Budget::Unauthenticated => (Level::INFO, "rate_limited_unauthenticated"),
+                    // may be Telegram itself
+                    Budget::Authenticated => (Level::WARN, "rate_limited_authenticated"),
+                };
+                refused(Code::TOO_MANY_REQUESTS, level, label)
+                    .with(header::RETRY_AFTER, (*retry_after).into())
             }
-            Self::Delivery(_) => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-            }
+            Self::TokenMissing => guess("token_missing"),
+            Self::TokenRepeated => guess("token_repeated"),
+            Self::TokenWrong => guess("token_wrong"),
+            Self::BodyTooLarge => unread(Code::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyTimeout => unread(Code::REQUEST_TIMEOUT, "body_timeout"),
+            Self::BodyIncomplete => unread(Code::BAD_REQUEST, "body_incomplete"),
+            Self::SignatureMissing => guess("signature_missing"),
+            Self::SignatureRepeated => guess("signature_repeated"),
+            Self::SignatureWrong => guess("signature_wrong"),
+            Self::SignatureStale => guess("signature_stale"),
+            Self::Malformed(_) => dropped(Level::WARN, "malformed"),
+            Self::Filtered(rule) => dropped(Level::INFO, rule.label()),
+            Self::Duplicate => dropped(Level::INFO, "duplicate"),
+            Self::InProgress => later(Level::WARN, "in_progress"),
+            Self::Delivery(error) => later(Level::ERROR, error.label()),
         }
     }
+}
 
-    /// Name in metrics and logs.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::UnknownPath => "unknown_path",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::TokenMissing => "token_missing",
-            Self::TokenRepeated => "token_repeated",
-            Self::TokenWrong => "token_wrong",
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyTimeout => "body_timeout",
-            Self::BodyIncomplete => "body_incomplete",
-            Self::Delivery(error) => error.label(),
-        }
-    }
+// === impl Meaning ===
 
-    pub fn level(&self) -> Level {
-        match self {
-            // any scanner of the internet does these
-            Self::UnknownPath | Self::MethodNotAllowed => Level::INFO,
-            // these know a path, and the latter a token too
-            Self::TokenMissing
-            | Self::TokenRepeated
-            | Self::TokenWrong
-            | Self::BodyTooLarge
-            | Self::BodyTimeout
-            | Self::BodyIncomplete => Level::WARN,
-            Self::Delivery(_) => Level::ERROR,
-        }
-    }
-
-    /// One line per refusal, without anything that the client sent.
-    pub(super) fn log(&self, peer: SocketAddr, seen: &Seen) {
-        let (webhook, reject) = (seen.webhook_name(), self.label());
-        // the level of an event is part of its code
-        match self.level() {
-            Level::ERROR => tracing::error!(webhook, %peer, reject, reason = %self, "request refused"),
-            Level::WARN => tracing::warn!(webhook, %peer, reject, reason = %self, "request refused"),
-            _ => tracing::info!(webhook, %peer, reject, reason = %self, "request refused"),
-        }
+impl Meaning {
+    fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 }

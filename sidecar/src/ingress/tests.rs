@@ -1,12 +1,19 @@
-use std::{convert::Infallible, net::Ipv4Addr, time::Duration};
+mod limits;
+
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use http::Method;
 use http_body_util::{Empty, StreamBody};
 use hyper::body::Frame;
+use telegram_webhook_sidecar_config::{AddressMode, AddressRefusal, Hmac, HmacEncoding};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::*;
+use super::{rate_limit::Budget, *};
 use crate::test_util::{policy, raw_config, slot};
 
 fn peer() -> Peer {
@@ -19,11 +26,17 @@ fn ingress() -> Ingress {
     a.slots.push(slot(2, "/path-a-2", "token-a-2"));
     a.limits.max_body_bytes = 10;
     let metrics = Metrics::new();
+    let state = tempfile::tempdir().unwrap();
     Ingress {
         policy: policy(&[a, raw_config("b")]),
+        // the files live on until they are closed
+        dedup: Dedup::open(state.path(), metrics.clone(), SystemTime::now()).unwrap(),
         crm: Crm::new(metrics.clone(), TaskTracker::new()),
+        bans: Arc::new(Bans::new(metrics.clone())),
         metrics,
         readiness: Arc::default(),
+        sources: Arc::new(Sources::new(Metrics::new())),
+        rate_limits: RateLimits::new(),
     }
 }
 
@@ -31,7 +44,7 @@ fn post(path: &str, tokens: &[&str]) -> Request<Empty<Bytes>> {
     let mut request = Request::post(path).body(Empty::new()).unwrap();
     for token in tokens {
         let value = HeaderValue::from_str(token).unwrap();
-        request.headers_mut().append(authenticate::TOKEN_HEADER, value);
+        request.headers_mut().append(TOKEN_HEADER, value);
     }
     request
 }
@@ -68,6 +81,43 @@ fn a_token_is_accepted_for_the_slot_that_it_is_of() {
         let route = route::find(&policy, request.uri()).unwrap();
         assert_eq!(authenticate::token(&route, request.headers()).unwrap(), id);
     }
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_counted_by_whether_telegram_may_have_sent_them() {
+    let mut config = raw_config("a");
+    config.limits.max_body_bytes = 10;
+    // where it is enforced, a stranger doesn't come that far
+    config.source_address.mode = AddressMode::Shadow;
+    let ingress = Ingress { policy: policy(&[config]), ..ingress() };
+    let stranger = Peer::new((Ipv4Addr::new(192, 0, 2, 1), 1).into());
+    for (peer, tokens) in
+        [(&peer(), &["token-b"][..]), (&peer(), &[]), (&stranger, &["token-b"]), (&peer(), &["token-a"])]
+    {
+        // one byte too long: the right token gets no further
+        let body = Full::new(Bytes::from_static(b"12345678901"));
+        ingress.answer(peer, post("/path-a", tokens).map(|_| body)).await;
+    }
+    let metrics = ingress.metrics.encode().unwrap();
+    for (source, count) in [("listed", 2), ("unlisted", 1)] {
+        let series = format!("token_mismatches_total{{webhook=\"crm/a\",source=\"{source}\"}} {count}\n");
+        assert!(metrics.contains(&series), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_relay_signs_a_token_alone_is_not_enough() {
+    let mut config = raw_config("a");
+    config.hmac = Some(Hmac::Body {
+        header: "x-signature".to_owned(),
+        encoding: HmacEncoding::Hex,
+        secret: "a secret of a relay".to_owned(),
+    });
+    let ingress = Ingress { policy: policy(&[config]), ..ingress() };
+    let response = ingress.answer(&peer(), post("/path-a", &["token-a"])).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let series = "requests_total{webhook=\"crm/a\",slot=\"1\",outcome=\"signature_missing\"} 1\n";
+    assert!(ingress.metrics.encode().unwrap().contains(series));
 }
 
 #[tokio::test]
@@ -124,22 +174,52 @@ async fn a_length_beyond_any_number_is_too_large() {
 }
 
 #[test]
+fn an_update_that_nobody_wants_is_answered_as_if_it_were_wanted() {
+    for reject in [Reject::Malformed(update::Malformed::NotJson), Reject::Filtered(filter::Rule::Chat)] {
+        let Meaning { status, header, .. } = reject.meaning();
+        assert_eq!((status, header), (StatusCode::OK, None));
+    }
+}
+
+#[test]
 fn no_refusal_answers_what_makes_telegram_drop_the_webhook_or_believe_us() {
     use crate::delivery::DeliveryError;
     for reject in [
+        Reject::AddressNotAllowed { genuine: true },
         Reject::UnknownPath,
         Reject::MethodNotAllowed,
         Reject::TokenMissing,
         Reject::TokenRepeated,
         Reject::TokenWrong,
+        Reject::SignatureMissing,
+        Reject::SignatureRepeated,
+        Reject::SignatureWrong,
+        Reject::SignatureStale,
         Reject::BodyTooLarge,
         Reject::BodyTimeout,
         Reject::BodyIncomplete,
+        Reject::Banned { close: true },
+        Reject::RateLimited { budget: Budget::Unauthenticated, retry_after: 1 },
+        Reject::RateLimited { budget: Budget::Authenticated, retry_after: 1 },
+        Reject::InProgress,
         DeliveryError::Status(StatusCode::GONE).into(),
         DeliveryError::Status(StatusCode::FOUND).into(),
         DeliveryError::Timeout.into(),
     ] {
-        let status = reject.status().as_u16();
+        let status = reject.meaning().status.as_u16();
         assert!(status >= 400 && status != 410, "{reject:?} answers {status}");
     }
+}
+
+#[test]
+fn a_connection_from_an_unlisted_address_is_closed_where_every_webhook_says_so() {
+    let mut a = raw_config("a");
+    a.source_address.ranges = vec!["192.0.2.0/24".to_owned()];
+    a.source_address.refusal = AddressRefusal::Close;
+    let admits = |ingress: &Ingress, client: &str| ingress.admits(client.parse().unwrap());
+    let closing = Ingress { policy: policy(&[a.clone()]), ..ingress() };
+    assert_eq!(admits(&closing, "192.0.2.1"), Ok(Standing::Listed));
+    assert_eq!(admits(&closing, "203.0.113.9"), Err(Turned::Unlisted));
+    let lenient = Ingress { policy: policy(&[a, raw_config("b")]), ..ingress() };
+    assert_eq!(admits(&lenient, "203.0.113.9"), Ok(Standing::Unlisted));
 }

@@ -1,12 +1,19 @@
 //! The places that a server has for connections. When all are taken, a newcomer gets the place of the connection that has been
-//! without proof of its right to be here for the longest: whoever opens connections and says nothing can't keep others out.
+//! without proof of its right to be here for the longest: whoever opens connections and says nothing can't keep others out. One
+//! address has only a few places for connections without proof, and its newcomers get the places of its own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
+
+use crate::address::AddressKey;
+
+/// Connections of one address, or one IPv6 /64, that have proven nothing. Whoever has a right to be here proves it with the first
+/// request.
+const MAX_PER_ADDRESS: usize = 16;
 
 /// All places of a server.
 pub(super) struct Places {
@@ -18,8 +25,17 @@ pub(super) struct Places {
 struct State {
     taken: usize,
     next: u64,
-    /// What tells a connection to give way, in the order in which they came.
-    unproven: BTreeMap<u64, CancellationToken>,
+    /// In the order in which they came.
+    unproven: BTreeMap<u64, Unproven>,
+    /// The same by address, where that counts.
+    by_address: BTreeSet<(AddressKey, u64)>,
+}
+
+/// A connection that may have to give way.
+struct Unproven {
+    /// Tells it so.
+    evicted: CancellationToken,
+    key: Option<AddressKey>,
 }
 
 /// One taken place; free again with the end of the value.
@@ -37,18 +53,25 @@ impl Places {
         Arc::new(Self { max, state: Mutex::default() })
     }
 
-    /// A place, or none if all are taken by connections that have proven themselves.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
+    /// A place, or none if all are taken by connections that have proven themselves. With a key it counts as one of that address.
+    pub(super) fn take(self: &Arc<Self>, key: Option<AddressKey>) -> Option<Place> {
         let mut state = self.state();
-        if state.taken < self.max {
-            state.taken += 1;
-        } else {
-            state.unproven.pop_first()?.1.cancel();
+        if let Some(key) = key {
+            state.make_room(key);
         }
+        if state.taken == self.max {
+            let (oldest, _) = state.unproven.first_key_value()?;
+            let oldest = *oldest;
+            state.evict(oldest);
+        }
+        state.taken += 1;
         let id = state.next;
         state.next += 1;
         let evicted = CancellationToken::new();
-        state.unproven.insert(id, evicted.clone());
+        state.unproven.insert(id, Unproven { evicted: evicted.clone(), key: None });
+        if let Some(key) = key {
+            state.set_key(id, key);
+        }
         Some(Place { places: Arc::clone(self), id, evicted })
     }
 
@@ -58,66 +81,75 @@ impl Places {
     }
 }
 
+// === impl State ===
+
+impl State {
+    /// Lets the oldest of an address that has no more places give way.
+    fn make_room(&mut self, key: AddressKey) {
+        let mut of_address = self.by_address.range((key, 0)..=(key, u64::MAX)).map(|(_, id)| *id);
+        let oldest = of_address.next();
+        if of_address.count() + 1 >= MAX_PER_ADDRESS
+            && let Some(oldest) = oldest
+        {
+            self.evict(oldest);
+        }
+    }
+
+    /// Takes a place away from a connection, and tells it.
+    fn evict(&mut self, id: u64) {
+        if let Some(unproven) = self.remove(id) {
+            unproven.evicted.cancel();
+            self.taken -= 1;
+        }
+    }
+
+    fn set_key(&mut self, id: u64, key: AddressKey) {
+        if let Some(unproven) = self.unproven.get_mut(&id) {
+            unproven.key = Some(key);
+            self.by_address.insert((key, id));
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Unproven> {
+        let unproven = self.unproven.remove(&id)?;
+        if let Some(key) = unproven.key {
+            self.by_address.remove(&(key, id));
+        }
+        Some(unproven)
+    }
+}
+
 // === impl Place ===
 
 impl Place {
     /// From now on it is kept.
     pub(super) fn prove(&self) {
-        self.places.state().unproven.remove(&self.id);
+        self.places.state().remove(self.id);
     }
 
-    /// Ends when the connection has to give way.
-    pub(super) async fn evicted(&self) {
-        self.evicted.cancelled().await;
+    /// From now on it counts as one of this address.
+    pub(super) fn count_as(&self, key: AddressKey) {
+        let mut state = self.places.state();
+        state.make_room(key);
+        state.set_key(self.id, key);
+    }
+
+    /// Cancelled when the connection has to give way.
+    pub(super) fn evicted(&self) -> CancellationToken {
+        self.evicted.clone()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.places.state();
-        // else it was passed on, not given back
+        // else it was taken away, not given back
         if !self.evicted.is_cancelled() {
-            state.unproven.remove(&self.id);
+            state.remove(self.id);
             state.taken -= 1;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_evicted(place: &Place) -> bool {
-        place.evicted.is_cancelled()
-    }
-
-    #[test]
-    fn the_oldest_that_has_proven_nothing_gives_way() {
-        let places = Places::new(3);
-        let [proven, first, second] = std::array::from_fn(|_| places.take().unwrap());
-        proven.prove();
-        let third = places.take().unwrap();
-        assert!(is_evicted(&first) && !is_evicted(&second) && !is_evicted(&proven));
-        let fourth = places.take().unwrap();
-        assert!(is_evicted(&second));
-        third.prove();
-        fourth.prove();
-        assert!(places.take().is_none(), "nobody has to give way");
-        assert!(![&proven, &third, &fourth].into_iter().any(is_evicted));
-    }
-
-    #[test]
-    fn a_place_is_given_back_once_whether_passed_on_or_not() {
-        let places = Places::new(1);
-        let first = places.take().unwrap();
-        let second = places.take().unwrap();
-        first.prove();
-        drop(first);
-        assert_eq!(places.state().taken, 1);
-        second.prove();
-        assert!(places.take().is_none());
-        drop(second);
-        assert_eq!(places.state().taken, 0);
-        assert!(places.take().is_some());
-    }
-}
+mod tests;

@@ -1,12 +1,15 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex},
     sync::Semaphore,
     time::Instant,
 };
 
-use super::*;
+use super::{
+    connection::{HANDSHAKE_TIMEOUT, MAX_BUFFER, MAX_HEAD},
+    *,
+};
 use crate::test_util::{policy, raw_config};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -15,15 +18,29 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 /// Answers 200, once it may.
 struct Ok200 {
     may_answer: Arc<Semaphore>,
+    turned: Option<Turned>,
+    arrival: Arrival,
 }
 
 impl Ok200 {
     fn at_once() -> Self {
-        Self { may_answer: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+        Self {
+            may_answer: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            turned: None,
+            arrival: Arrival::Client,
+        }
     }
 }
 
 impl Handler for Ok200 {
+    fn arrival(&self, _: IpAddr) -> Arrival {
+        self.arrival
+    }
+
+    fn admits(&self, _: IpAddr) -> Result<Standing, Turned> {
+        self.turned.map_or(Ok(Standing::Listed), Err)
+    }
+
     async fn handle(&self, peer: &Peer, _: Request<Incoming>) -> Response<Full<Bytes>> {
         peer.prove();
         self.may_answer.acquire().await.unwrap().forget();
@@ -39,6 +56,8 @@ fn connection() -> DuplexStream {
         handler: Ok200::at_once(),
         head_timeout: HEAD_TIMEOUT,
         metrics: None,
+        handshakes: Handshakes::default(),
+        dropped: crate::audit::DroppedConnections::default(),
         stop: CancellationToken::new(),
     };
     let peer = Peer::new((Ipv4Addr::LOCALHOST, 1).into());
@@ -104,7 +123,7 @@ async fn a_head_that_trickles_is_cut_off() {
     // a byte a second, as long as it is let
     while connection.write_all(b"G").await.is_ok() {
         sleep(Duration::from_secs(1)).await;
-        assert!(started.elapsed() < HEAD_TIMEOUT * 2);
+        assert!(started.elapsed() < HEAD_TIMEOUT, "as long as an idle connection");
     }
 }
 
@@ -163,7 +182,7 @@ async fn a_stopped_server_refuses_new_connections_and_ends_with_the_last_answer(
     let metrics = Metrics::new();
     let (address, mut server) = server(None, &metrics).await;
     let may_answer = Arc::new(Semaphore::new(0));
-    server.handler = Ok200 { may_answer: Arc::clone(&may_answer) };
+    server.handler.may_answer = Arc::clone(&may_answer);
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(server.run(stop.clone()));
     let mut busy = TcpStream::connect(address).await.unwrap();
@@ -192,4 +211,23 @@ async fn a_client_that_never_shakes_hands_is_left() {
     assert_eq!(seconds_until_closed(silent).await, HANDSHAKE_TIMEOUT.as_secs());
     let ended = metrics.encode().unwrap();
     assert!(ended.contains("connections_ended_total{outcome=\"handshake_timeout\"} 1\n"), "{ended}");
+}
+
+#[tokio::test]
+async fn who_is_turned_away_is_closed_before_a_word_and_counted() {
+    for (turned, arrival, outcome) in [
+        (Some(Turned::Banned), Arrival::Client, "banned"),
+        (Some(Turned::Unlisted), Arrival::Client, "unlisted"),
+        (None, Arrival::Untrusted, "untrusted_proxy"),
+    ] {
+        let metrics = Metrics::new();
+        let (address, mut server) = server(None, &metrics).await;
+        server.handler.turned = turned;
+        server.handler.arrival = arrival;
+        tokio::spawn(server.run(CancellationToken::new()));
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        assert_eq!(connection.read(&mut [0]).await.unwrap_or_default(), 0);
+        let ended = metrics.encode().unwrap();
+        assert!(ended.contains(&format!("connections_ended_total{{outcome=\"{outcome}\"}} 1\n")), "{ended}");
+    }
 }

@@ -27,6 +27,8 @@ pub fn server_config(policy: CurrentPolicy) -> Result<ServerConfig, rustls::Erro
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(PolicyCertificates(policy)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // all suites are strong, so that the order hardly matters; scanners want it to be the server's
+    config.ignore_client_order = true;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)

@@ -20,17 +20,23 @@ pub struct Paths {
     pub state: PathBuf,
 }
 
+/// Cargo's target folder.
+pub fn target_folder() -> Result<PathBuf> {
+    Ok(match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => std::path::absolute(folder)?,
+        None => workspace()?.join("target"),
+    })
+}
+
+fn workspace() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package of the tests is not in a workspace")
+}
+
 impl Paths {
     /// The folders of this workspace; they need not exist.
     pub fn new() -> Result<Self> {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the package of the tests is not in a workspace")?
-            .to_owned();
-        let target = match std::env::var_os("CARGO_TARGET_DIR") {
-            Some(folder) => std::path::absolute(folder)?,
-            None => workspace.join("target"),
-        };
+        let workspace = workspace()?.to_owned();
+        let target = target_folder()?;
         Ok(Self { bin: target.join("cluster/bin"), state: target.join("cluster/state"), workspace, target })
     }
 

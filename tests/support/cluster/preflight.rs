@@ -76,7 +76,7 @@ fn missing_packages() -> Vec<&'static str> {
 }
 
 /// The packages of which something does not exist.
-fn missing_of<'a>(packages: &[(&'a str, &[&str])], exists: impl Fn(&str) -> bool) -> Vec<&'a str> {
+pub fn missing_of<'a>(packages: &[(&'a str, &[&str])], exists: impl Fn(&str) -> bool) -> Vec<&'a str> {
     let incomplete = packages.iter().filter(|(_, names)| !names.iter().all(|name| exists(name)));
     incomplete.map(|(package, _)| *package).collect()
 }
@@ -88,7 +88,8 @@ pub fn find(name: &str) -> Option<PathBuf> {
     folders.into_iter().find(|candidate| candidate.is_file())
 }
 
-async fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {
+/// Installs Debian packages; needs root.
+pub async fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {
     progress(&format!("installing the Debian packages {}", packages.join(" ")));
     let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");

@@ -1,7 +1,9 @@
 //! `cargo xtask`: everything that is done with this workspace beyond `cargo build`.
 
+mod bench;
 mod cluster;
 mod demo;
+mod fuzz;
 mod generate;
 mod progress;
 mod test;
@@ -29,6 +31,10 @@ enum Task {
     Test,
     /// Write the files that are generated from the types
     Generate,
+    /// Measure the sidecar against its budgets, side by side with nginx, HAProxy and Envoy
+    Bench(bench::Arguments),
+    /// Feed the sidecar's parsers what nobody would write, with libFuzzer
+    Fuzz(fuzz::Arguments),
     /// Start, end or look at the test cluster
     Cluster(cluster::Arguments),
 }
@@ -40,6 +46,8 @@ async fn main() -> ExitCode {
         Task::Demo { exit } => demo::run(exit).await,
         Task::Test => test::run().await,
         Task::Generate => generate::run(),
+        Task::Bench(arguments) => bench::run(arguments).await,
+        Task::Fuzz(arguments) => fuzz::run(arguments).await,
         Task::Cluster(arguments) => cluster::run(arguments).await,
     };
     match outcome {

@@ -18,6 +18,11 @@ struct Step {
 const HERE: &[Step] = &[
     Step { what: "formatting", usually: "1 s", command: &["fmt", "--all", "--check"] },
     Step {
+        what: "formatting of the fuzz targets",
+        usually: "1 s",
+        command: &["fmt", "--manifest-path", "sidecar/fuzz/Cargo.toml", "--check"],
+    },
+    Step {
         what: "lints",
         usually: "3 min cold, seconds warm",
         command: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
@@ -36,6 +41,16 @@ const HERE: &[Step] = &[
         what: "the sidecar as a black box, over real TLS",
         usually: "1 min",
         command: &["test", "--workspace", "--test", "sidecar"],
+    },
+    Step {
+        what: "the sidecar's TLS as sslyze (Mozilla's intermediate) and testssl see it",
+        usually: "2 min",
+        command: &["test", "--workspace", "--test", "scanners", "--", "--nocapture"],
+    },
+    Step {
+        what: "fuzzing of what strangers and people write, 20 s each",
+        usually: "5 min cold, 1 min warm",
+        command: &["xtask", "fuzz", "20"],
     },
 ];
 

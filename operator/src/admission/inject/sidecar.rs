@@ -1,4 +1,4 @@
-//! What is put into a pod: the container, its two volumes and the annotation. Every field that the API server would
+//! What is put into a pod: the container, its three volumes and the annotation. Every field that the API server would
 //! default is spelled out, so that a second look at an injected pod finds exactly what it would render.
 
 use serde_json::{Value, json};
@@ -6,10 +6,12 @@ use telegram_webhook_crds::{
     ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT,
     WEBHOOK_PORT_NAME, child_name,
 };
-use telegram_webhook_sidecar_config::{CONFIG_DIR, CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE};
+use telegram_webhook_sidecar_config::{CONFIG_DIR, CONFIG_FILE, STATE_DIR, TLS_CERT_FILE, TLS_KEY_FILE};
 
 /// The empty volume that takes the place of the service account's token.
 pub const NO_TOKEN_VOLUME: &str = "telegram-webhook-sidecar-no-token";
+/// What the sidecar writes down: it lives as long as the pod, whatever becomes of the container.
+pub const STATE_VOLUME: &str = "telegram-webhook-sidecar-state";
 /// Says which operator injected the pod, for which resources.
 pub const INJECTED_ANNOTATION: &str = "telegram-webhook.dev/injected";
 
@@ -17,6 +19,12 @@ pub const INJECTED_ANNOTATION: &str = "telegram-webhook.dev/injected";
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The image's user. Any but root would do.
 const USER: i64 = 65532;
+
+/// Mebibytes for the state of one resource: it has 10 at most, when the sidecar remembers all that it may and writes a new file. A
+/// pod that exceeds the limit is evicted.
+const STATE_SIZE: usize = 16;
+/// What even a pod of one resource gets.
+const MIN_STATE_SIZE: usize = 64;
 
 /// The quality of service class that the pod would have without us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,7 @@ pub fn container(image: &str, qos: Qos) -> Value {
         "volumeMounts": [
             {"name": SIDECAR_CONFIG_VOLUME, "mountPath": CONFIG_DIR, "readOnly": true},
             {"name": NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true},
+            {"name": STATE_VOLUME, "mountPath": STATE_DIR},
         ],
     })
 }
@@ -66,17 +75,20 @@ pub fn container(image: &str, qos: Qos) -> Value {
 /// The kubelet doesn't start a pod, nor update its volume, while a source that isn't optional is missing. For one resource
 /// that is right: nothing runs unprotected, and it starts as soon as its Secrets are there. Of several, one that was
 /// suspended, deleted or never worked must not stop the others.
-pub fn volumes(webhooks: &[&TelegramWebhook]) -> [Value; 2] {
+pub fn volumes(webhooks: &[&TelegramWebhook]) -> [Value; 3] {
     let mut sources: Vec<Value> = webhooks.iter().flat_map(|webhook| sources(webhook)).collect();
     if webhooks.len() > 1 {
         for source in &mut sources {
             source["secret"]["optional"] = json!(true);
         }
     }
+    let state_size = MIN_STATE_SIZE.max(STATE_SIZE * webhooks.len());
     [
         // mode 0644: files belong to root and the sidecar isn't root; only its container mounts the volume
         json!({"name": SIDECAR_CONFIG_VOLUME, "projected": {"defaultMode": 0o644, "sources": sources}}),
         json!({"name": NO_TOKEN_VOLUME, "emptyDir": {}}),
+        // the kubelet lets everybody write there, and no other container mounts it
+        json!({"name": STATE_VOLUME, "emptyDir": {"sizeLimit": format!("{state_size}Mi")}}),
     ]
 }
 

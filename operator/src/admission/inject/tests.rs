@@ -115,7 +115,7 @@ fn volumes_annotations_and_fields_that_we_do_not_know_survive() {
     pod["metadata"]["annotations"] = json!({"a/b~c": "d", DEFAULT_CONTAINER_ANNOTATION: "chosen"});
     let injected = injected(&pod, &[support()]);
     assert_eq!(injected["spec"]["volumes"][0], json!({"name": "data", "fromTheFuture": {"a": 1}}));
-    assert_eq!(injected["spec"]["volumes"].as_array().unwrap().len(), 3);
+    assert_eq!(injected["spec"]["volumes"].as_array().unwrap().len(), 4);
     assert_eq!(injected["spec"]["fromTheFuture"], json!(true));
     assert_eq!(injected["metadata"]["annotations"]["a/b~c"], "d");
     assert_eq!(injected["metadata"]["annotations"][DEFAULT_CONTAINER_ANNOTATION], "chosen");
@@ -223,6 +223,16 @@ fn a_missing_secret_holds_up_a_pod_of_one_resource_only() {
 }
 
 #[test]
+fn there_is_room_for_the_state_of_every_resource() {
+    for (count, size) in [(1, "64Mi"), (4, "64Mi"), (5, "80Mi"), (40, "640Mi")] {
+        let webhooks: Vec<_> =
+            (0..count).map(|n| webhook(&format!("w{n}"), &json!({"app": "crm"}))).collect();
+        let pod = injected(&pod(), &webhooks);
+        assert_eq!(pod["spec"]["volumes"][2]["emptyDir"]["sizeLimit"], size, "{count}");
+    }
+}
+
+#[test]
 fn the_order_in_which_resources_are_listed_changes_nothing() {
     let (a, b) = (webhook("a", &json!({"app": "crm"})), webhook("b", &json!({"app": "crm"})));
     assert_eq!(injected(&pod(), &[a.clone(), b.clone()]), injected(&pod(), &[b, a]));
@@ -311,7 +321,7 @@ fn the_sidecars_ports_belong_to_the_sidecar_alone() {
 fn names_of_ours_that_are_taken_are_denied() {
     let named = pod_with("/spec/containers/-", json!({"name": SIDECAR_CONTAINER, "image": "evil:1"}));
     assert!(matches!(run(&named, &[support()]), Err(Denial::ContainerName)));
-    for name in [SIDECAR_CONFIG_VOLUME, NO_TOKEN_VOLUME] {
+    for name in [SIDECAR_CONFIG_VOLUME, NO_TOKEN_VOLUME, STATE_VOLUME] {
         let volume = pod_with("/spec/volumes", json!([{"name": name, "emptyDir": {}}]));
         assert!(matches!(run(&volume, &[support()]), Err(Denial::VolumeName(taken)) if taken == name));
     }

@@ -2,7 +2,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use telegram_webhook_crds::RegistrationStatus;
-use telegram_webhook_sidecar_config::Upstream;
+use telegram_webhook_sidecar_config::{
+    ClientAddress, Filter, Hmac, HmacEncoding, Limits, SourceAddress, Upstream,
+};
 
 use super::*;
 use crate::{
@@ -27,6 +29,11 @@ fn valid() -> ValidatedWebhook {
         ip_address: None,
         max_connections: 40,
         path_prefix: "/telegram".into(),
+        client_address: ClientAddress::default(),
+        source_address: SourceAddress::default(),
+        hmac: None,
+        limits: Limits::default(),
+        filter: Filter::default(),
         tls_secret: "hooks-tls".into(),
         certificate: Some("sha256:certificate".into()),
         stored: None,
@@ -62,6 +69,50 @@ fn the_secret_holds_what_the_sidecar_reads_and_its_digest_names_it() {
 }
 
 #[test]
+fn the_sidecar_is_told_all_that_was_declared_of_its_request_path() {
+    let filter = Filter { update_types: vec![], topics: vec![1], ..Filter::default() };
+    let hmac = Hmac::Body {
+        header: "X-Signature".into(),
+        encoding: HmacEncoding::Hex,
+        secret: "a key that nobody guesses".into(),
+    };
+    let webhook = ValidatedWebhook {
+        client_address: ClientAddress {
+            trusted_proxies: vec!["10.0.0.0/8".into()],
+            ..ClientAddress::default()
+        },
+        source_address: SourceAddress { ranges: vec!["192.0.2.0/24".into()], ..SourceAddress::default() },
+        hmac: Some(hmac),
+        limits: Limits { max_body_bytes: 7, ..Limits::default() },
+        filter,
+        ..valid()
+    };
+    let prepared = built(&webhook);
+    let config = stored(&prepared).config;
+    assert_eq!(
+        (config.client_address, config.source_address),
+        (webhook.client_address, webhook.source_address)
+    );
+    assert_eq!((config.hmac, config.limits, config.filter), (webhook.hmac, webhook.limits, webhook.filter));
+    // any kind that Telegram sends by default
+    assert!(prepared.wanted.parameters.allowed_updates.is_empty());
+}
+
+#[test]
+fn another_filter_is_told_to_telegram_under_the_same_slot() {
+    let first = built(&valid());
+    let accepted = with_accepted(first.secret.clone(), &first.wanted);
+    let filter = Filter { update_types: vec!["message".into(), "poll".into()], ..Filter::default() };
+    let stored_before = Some(Stored::read(&accepted).unwrap());
+    let second = built(&ValidatedWebhook { stored: stored_before, filter, ..valid() });
+    assert_eq!(stored(&second).config.slots, stored(&first).config.slots);
+    assert_eq!(second.wanted.parameters.allowed_updates, ["message", "poll"]);
+    assert_eq!((&second.wanted.parameters.url, second.wanted.slot), (&first.wanted.parameters.url, 1));
+    // a sidecar with the former filter doesn't have it yet
+    assert!(second.expected.digest != first.expected.digest && second.expected.superseded.is_none());
+}
+
+#[test]
 fn the_service_leads_to_injected_pods_by_the_sidecars_port_name() {
     let spec = built(&valid()).service.spec.unwrap();
     let selector = spec.selector.unwrap();
@@ -91,7 +142,7 @@ fn telegram_is_told_the_complete_set() {
     assert!(parameters.url.starts_with("https://hooks.example.com/telegram/"));
     assert_eq!(parameters.secret_token.len(), 43);
     assert_eq!((parameters.max_connections, parameters.ip_address.as_ref()), (40, None));
-    assert!(parameters.allowed_updates.is_empty());
+    assert_eq!(parameters.allowed_updates, ["message", "edited_message", "callback_query"]);
     assert_eq!((wanted.slot, wanted.bot_id), (1, 123_456));
     let other_port = built(&ValidatedWebhook { port: 8443, ..valid() }).wanted;
     assert!(other_port.parameters.url.starts_with("https://hooks.example.com:8443/telegram/"));

@@ -1,4 +1,6 @@
-use telegram_webhook_sidecar_config::{Limits, Slot, Upstream, WebhookConfig};
+use telegram_webhook_sidecar_config::{
+    ClientAddress, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
+};
 
 use super::*;
 use crate::fixtures::{
@@ -30,7 +32,11 @@ fn proof() -> Proof {
             host: "hooks.example.com".into(),
             slots: vec![Slot { id: 1, path: "/telegram/aaaa".into(), secret_token: "s".into() }],
             upstream: Upstream { port: 3000, path: "/".into() },
+            client_address: ClientAddress::default(),
+            source_address: SourceAddress::default(),
+            hmac: None,
             limits: Limits::default(),
+            filter: Filter::default(),
         },
         accepted: None,
         refused: None,

@@ -323,6 +323,30 @@ async fn with_another_certificate_at_the_sidecars_nothing_new_is_told_and_what_w
     assert_eq!(erased.secrets_set(), ["secret-1"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn other_kinds_of_update_are_told_with_the_same_url_and_secret() {
+    let of_kinds = |kinds: &[&str]| {
+        let mut accepted = slot(1);
+        accepted.parameters.allowed_updates = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        accepted
+    };
+    let api = FakeTelegram::default().having(&of_kinds(&["message"]).parameters);
+    let passes = Passes::new();
+    let mut before = of_kinds(&["message"]);
+    for kinds in [&["message", "poll"][..], &["poll"], &[]] {
+        let wanted = of_kinds(kinds);
+        assert_eq!(passes.ensure(&api, &wanted, Some(&before)).await, Ok(Outcome::Set(Why::Changed)));
+        assert_eq!(api.state().info.allowed_updates.clone().unwrap_or_default(), kinds);
+        assert_eq!(passes.ensure(&api, &wanted, Some(&wanted)).await, Ok(Outcome::Kept));
+        before = wanted;
+    }
+    assert_eq!(api.secrets_set(), ["secret-1", "secret-1", "secret-1"]);
+    assert_eq!(api.url(), slot(1).parameters.url);
+    // somebody who sets the same webhook without the kinds is noticed
+    api.state().info.allowed_updates = Some(vec!["message".into()]);
+    assert_eq!(passes.ensure(&api, &before, Some(&before)).await, Ok(Outcome::Set(Why::Replaced)));
+}
+
 #[test]
 fn errors_hold_no_secret() {
     let shown = format!("{:?} {:?}", slot(1), Error::TokenRejected);

@@ -20,6 +20,11 @@ pub enum Reason {
     /// Pods are ready to receive.
     PodsReady,
 
+    /// Requests with the right path and token come from listed addresses.
+    SourceListed,
+    /// They come from other addresses.
+    SourceHidden,
+
     /// The Secret with the token isn't there.
     TokenSecretNotFound,
     /// The Secret lacks the label that allows its use.
@@ -60,6 +65,24 @@ pub enum Reason {
     CertificateNameMismatch,
     /// The key is another certificate's.
     CertificateKeyMismatch,
+    /// `spec.endpoint.clientAddress` contradicts itself.
+    ClientAddressInvalid,
+    /// `spec.verification.sourceAddress` contradicts itself, or the Bot API server.
+    SourceAddressInvalid,
+    /// `spec.verification.hmac` contradicts itself.
+    HmacInvalid,
+    /// The Secret with the signing key isn't there.
+    HmacSecretNotFound,
+    /// The Secret lacks the label that allows its use.
+    HmacSecretNotLabelled,
+    /// The Secret lacks the key.
+    HmacKeyNotFound,
+    /// The value is no signing key.
+    HmacSecretMalformed,
+    /// `spec.filter` asks for something that there is not.
+    FilterInvalid,
+    /// `spec.limits` is out of bounds, or bans whom nobody may ban.
+    LimitsInvalid,
     /// A child's name is taken by an object of somebody else.
     ChildNotOurs,
     /// The operator's own Secret was changed into something it can't read.

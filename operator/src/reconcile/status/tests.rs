@@ -23,6 +23,22 @@ fn the_first_visit_lists_every_concern() {
 }
 
 #[test]
+fn the_source_is_a_concern_from_when_something_is_known_of_it_until_it_is_none() {
+    const SOURCE: ConditionType = ConditionType::SourceVisible;
+    let status = |old: &_, report: &_| compute(old, 1, report, &Ending::Ready, at(20));
+    let before = first(&Ending::Ready);
+    assert!(condition(&before, SOURCE).is_none());
+    let mut report = Report::default();
+    report.doubtful(SOURCE, Reason::SourceHidden, "m");
+    let known = status(&before, &report);
+    assert_eq!(condition(&known, SOURCE).unwrap().status, "False");
+    let kept = status(&known, &Report::default());
+    assert_eq!(condition(&kept, SOURCE), condition(&known, SOURCE));
+    let unconcerned = Report { unconcerned: vec![SOURCE], ..Report::default() };
+    assert!(condition(&status(&kept, &unconcerned), SOURCE).is_none());
+}
+
+#[test]
 fn reconciling_and_stalled_are_present_only_while_true_and_never_both() {
     let cases = [
         (Ending::Ready, false, false),

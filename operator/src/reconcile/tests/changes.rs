@@ -1,5 +1,7 @@
 //! What becomes of a working webhook while its resource, its pods or its children change.
 
+use telegram_webhook_crds::UpdateType;
+
 use super::*;
 
 #[tokio::test]
@@ -209,6 +211,60 @@ async fn a_new_path_is_served_beside_the_former_one_until_telegram_has_settled_o
     world.pass().await.unwrap();
     assert_eq!(world.condition("Ready"), condition("True", "Registered"));
     assert_eq!(world.telegram.calls(), ["getWebhookInfo"]);
+}
+
+#[tokio::test]
+async fn another_filter_reaches_the_sidecars_before_telegram_and_keeps_url_and_secret() {
+    let world = World::new().await;
+    world.register().await;
+    let before = world.telegram.state().set.last().cloned().unwrap();
+    let mut webhook = world.webhook();
+    webhook.spec.filter.update_types.push(UpdateType::Poll);
+    world.cluster.put(WEBHOOK, &webhook);
+    world.telegram.calls();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    assert!(!world.telegram.calls().contains(&"setWebhook"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    let after = world.telegram.state().set.last().cloned().unwrap();
+    assert_eq!(after.allowed_updates, ["message", "edited_message", "callback_query", "poll"]);
+    assert_eq!((after.url, after.secret_token), (before.url, before.secret_token));
+    assert_eq!(world.stored().config.slots.len(), 1);
+    // an order is no change
+    let mut webhook = world.webhook();
+    webhook.spec.filter.update_types.reverse();
+    world.cluster.put(WEBHOOK, &webhook);
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert!(world.cluster.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_relays_key_is_fetched_by_name_and_a_new_one_goes_to_the_sidecars() {
+    let hmac = "verification: {hmac: {scheme: Body, header: X-Signature, encoding: Hex, secretRef: {name: relay, key: secret}}}";
+    let world = World::with(&[("  workload:", &format!("  {hmac}\n  workload:"))]).await;
+    world.add_pod();
+    world.pass().await.unwrap();
+    assert!(world.pass().await.is_err());
+    assert_eq!(world.condition("Ready"), condition("False", "HmacSecretNotFound"));
+    assert!(world.cluster.get(CHILD_SECRET).is_none());
+    let key = |key: &str| world.cluster.put(HMAC_SECRET, &fixtures::hmac_secret(key.as_bytes()));
+    key("FIRST-KEY-OF-THE-RELAY");
+    world.pass().await.unwrap();
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    key("SECOND-KEY-OF-THE-RELAY");
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("False", "SecretsNotLoaded"));
+    let config = String::from_utf8(world.stored().config.to_bytes()).unwrap();
+    assert!(config.contains("SECOND-KEY-OF-THE-RELAY"));
+    world.deliver();
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+    assert!(!world.cluster.public_text().contains("KEY-OF-THE-RELAY"));
 }
 
 #[tokio::test]

@@ -107,6 +107,28 @@ async fn what_telegram_refused_is_not_tried_again_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_hidden_source_is_told_with_its_fix_and_taken_back_once_it_is_seen() {
+    let world = World::new().await;
+    world.register().await;
+    assert_eq!(world.condition("SourceVisible"), condition("", ""));
+    world.cluster.see(json!({"visible": false, "listed": 0, "unlisted": 3, "unroutable": 3}));
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("SourceVisible"), condition("False", "SourceHidden"));
+    assert_eq!(world.condition("Ready"), condition("False", "SourceHidden"));
+    assert_eq!(world.condition("WebhookRegistered"), condition("True", "WebhookSet"));
+    assert!(world.cluster.public_text().contains("externalTrafficPolicy: Local"));
+    // more of the same is nothing new
+    world.cluster.see(json!({"visible": false, "listed": 0, "unlisted": 9, "unroutable": 9}));
+    world.cluster.writes();
+    world.pass().await.unwrap();
+    assert!(world.cluster.writes().is_empty());
+    world.cluster.see(json!({"visible": true, "listed": 1, "unlisted": 9, "unroutable": 9}));
+    world.pass().await.unwrap();
+    assert_eq!(world.condition("SourceVisible"), condition("True", "SourceListed"));
+    assert_eq!(world.condition("Ready"), condition("True", "Registered"));
+}
+
+#[tokio::test]
 async fn a_refusal_is_forgotten_once_telegram_accepts_something() {
     let world = World::new().await;
     world.register().await;

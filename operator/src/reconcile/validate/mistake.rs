@@ -78,6 +78,11 @@ impl Mistake {
 pub(super) struct Mistakes(pub(super) Vec<Mistake>);
 
 impl Mistakes {
+    /// Notes one that only a change of the resource heals.
+    pub(super) fn push(&mut self, reason: Reason, message: impl Into<String>) {
+        self.0.push(Mistake::lasting(reason, message));
+    }
+
     pub(super) fn take<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
         result.map_err(|mistake| self.0.push(mistake)).ok()
     }

@@ -11,6 +11,9 @@ use super::{
     },
     *,
 };
+
+mod request_path;
+
 use crate::fixtures::{self, TOKEN, secret, tls_secret, token_secret, webhook, webhook_with};
 
 const NOW: i64 = 1_790_000_000;
@@ -77,6 +80,10 @@ fn a_resource_as_in_the_documentation_is_accepted_with_its_defaults() {
     assert_eq!(valid.selector["app"], "helpdesk");
     assert_eq!(valid.owner.controller, Some(true));
     assert!(valid.stored.is_none() && valid.registered.is_none());
+    // the resource's defaults are the sidecar's own
+    assert_eq!(valid.client_address, ClientAddress::default());
+    assert_eq!(valid.source_address, SourceAddress::default());
+    assert_eq!((valid.hmac, valid.limits, valid.filter), (None, Limits::default(), Filter::default()));
 }
 
 #[test]
@@ -163,7 +170,9 @@ fn addresses_beside_a_reserved_range_are_public() {
 fn a_self_hosted_server_may_deliver_to_private_addresses() {
     let webhook = webhook_with(&[(
         "tokenSecretRef: {name: support-bot}",
-        &format!("{{tokenSecretRef: {{name: support-bot}}, apiServer: \"{LOCAL}\"}}"),
+        &format!(
+            "{{tokenSecretRef: {{name: support-bot}}, apiServer: \"{LOCAL}\"}}\n  verification: {{sourceAddress: {{mode: Off}}}}"
+        ),
     )]);
     let found = Found { addresses: Some(addresses(&["10.96.0.10"])), ..found() };
     let valid = judge(&webhook, &found).unwrap();

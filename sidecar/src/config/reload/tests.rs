@@ -24,7 +24,7 @@ fn digest_in_use(reloader: &Reloader) -> String {
 fn a_moved_link_with_the_same_files_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     fs::rename(dir.path().join("..1"), dir.path().join("..2")).unwrap();
     point_to(dir.path(), "..2");
     assert_eq!(reloader.look(), Reload::Unchanged);
@@ -34,7 +34,7 @@ fn a_moved_link_with_the_same_files_changes_nothing() {
 fn a_link_that_has_not_moved_spares_reading_the_files() {
     let dir = tempfile::tempdir().unwrap();
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     // what the kubelet never does; a reader would notice
     fs::remove_dir_all(dir.path().join("..1")).unwrap();
     assert_eq!(reloader.look(), Reload::Unchanged);
@@ -44,7 +44,7 @@ fn a_link_that_has_not_moved_spares_reading_the_files() {
 fn a_bad_version_is_refused_once_and_its_repair_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     let first = digest_in_use(&reloader);
 
     publish(dir.path(), "..2", "not a token");
@@ -68,7 +68,7 @@ fn each_folder_is_judged_by_itself() {
     write_webhook(&dir.path().join("..1"), "b", &raw_config("b"));
     bad("..1");
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     assert_eq!(names(&reloader), ["crm/a"], "left out at the start");
 
     write_webhook(&dir.path().join("..2"), "b", &raw_config("b"));
@@ -93,7 +93,7 @@ fn each_folder_is_judged_by_itself() {
 fn a_configuration_that_vanishes_keeps_the_policy() {
     let dir = tempfile::tempdir().unwrap();
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     let first = digest_in_use(&reloader);
     dir.close().unwrap();
     assert_eq!(reloader.look(), Reload::Refused);
@@ -104,7 +104,7 @@ fn a_configuration_that_vanishes_keeps_the_policy() {
 fn without_a_link_a_change_of_any_file_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     write_webhook(dir.path(), "a", &raw_config("a"));
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     assert_eq!(reloader.look(), Reload::Unchanged);
     write_webhook(dir.path(), "b", &raw_config("b"));
     assert_eq!(reloader.look(), Reload::Loaded);
@@ -121,7 +121,7 @@ fn a_folder_whose_configuration_is_gone_is_dropped_and_nothing_bad() {
     let dir = tempfile::tempdir().unwrap();
     write_webhook(&dir.path().join("..1"), "b", &raw_config("b"));
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     assert_eq!(reloader.policy().load().webhooks().len(), 2);
 
     write_webhook(&dir.path().join("..2"), "b", &raw_config("b"));
@@ -139,7 +139,7 @@ fn a_folder_whose_configuration_is_gone_is_dropped_and_nothing_bad() {
 fn when_the_last_configuration_is_gone_nothing_is_served_until_one_comes() {
     let dir = tempfile::tempdir().unwrap();
     publish(dir.path(), "..1", "t");
-    let mut reloader = Reloader::load(dir.path().to_owned(), Metrics::new()).unwrap();
+    let mut reloader = Reloader::load(Source::Folder(dir.path().to_owned()), Metrics::new()).unwrap();
     publish(dir.path(), "..2", "t");
     without_config(dir.path(), "..2", "a");
     assert_eq!(reloader.look(), Reload::Loaded);
@@ -151,7 +151,7 @@ fn when_the_last_configuration_is_gone_nothing_is_served_until_one_comes() {
 
 #[test]
 fn a_start_without_any_configuration_says_that_there_is_none_yet() {
-    let start = |dir: &Path| match Reloader::load(dir.to_owned(), Metrics::new()) {
+    let start = |dir: &Path| match Reloader::load(Source::Folder(dir.to_owned()), Metrics::new()) {
         Ok(_) => panic!("started"),
         Err(problems) => problems.to_string(),
     };

@@ -1,7 +1,10 @@
 use std::{fs, sync::Arc};
 
 use arc_swap::ArcSwap;
-use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion, pki_types::ServerName};
+use rustls::{
+    ClientConfig, NamedGroup, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    crypto::SupportedKxGroup, pki_types::ServerName,
+};
 use telegram_webhook_sidecar_config::CONFIG_FILE;
 use tokio::io::duplex;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -93,20 +96,41 @@ fn a_certificate_of_the_newest_snapshot_goes_before_one_that_was_carried_over() 
 fn the_policy_is_what_the_documentation_says() {
     let config = server_config(policy(&[raw_config("a")])).unwrap();
     assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+    assert!(config.ignore_client_order);
     assert_eq!(config.send_tls13_tickets, 0);
     assert!(!config.ticketer.enabled());
     assert!(!config.session_storage.can_cache());
     assert_eq!(config.max_early_data_size, 0);
-    for suite in &config.crypto_provider().cipher_suites {
-        let name = format!("{:?}", suite.suite());
-        let forward_secret = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");
-        let authenticated = name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305_");
-        assert!(forward_secret && authenticated, "{name}");
-    }
 }
 
-/// Shakes hands in memory and tells the version.
-async fn handshake(version: &'static SupportedProtocolVersion) -> Option<ProtocolVersion> {
+#[test]
+fn suites_and_groups_are_those_that_were_looked_at() {
+    // forward secrecy and authenticated encryption only; the hybrid that a quantum computer doesn't break goes first
+    let config = server_config(policy(&[raw_config("a")])).unwrap();
+    let provider = config.crypto_provider();
+    let suites: Vec<_> = provider.cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())).collect();
+    assert_eq!(
+        suites,
+        [
+            "TLS13_AES_256_GCM_SHA384",
+            "TLS13_AES_128_GCM_SHA256",
+            "TLS13_CHACHA20_POLY1305_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        ]
+    );
+    let groups: Vec<_> = provider.kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+    assert_eq!(groups, ["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"]);
+}
+
+/// Shakes hands in memory and tells the version and the key exchange.
+async fn handshake(
+    version: &'static SupportedProtocolVersion,
+) -> (Option<ProtocolVersion>, Option<NamedGroup>) {
     let policy = policy(&[raw_config("a")]);
     let mut roots = RootCertStore::empty();
     let leaf = policy.load().webhooks()[0].certificate.cert[0].clone();
@@ -122,11 +146,16 @@ async fn handshake(version: &'static SupportedProtocolVersion) -> Option<Protoco
     let name = ServerName::try_from("a.example.com").unwrap();
     let (server, client) = tokio::join!(acceptor.accept(ours), connector.connect(name, theirs));
     client.unwrap();
-    server.unwrap().get_ref().1.protocol_version()
+    let server = server.unwrap();
+    let server = server.get_ref().1;
+    (server.protocol_version(), server.negotiated_key_exchange_group().map(SupportedKxGroup::name))
 }
 
 #[tokio::test]
 async fn versions_1_2_and_1_3_are_spoken() {
-    assert_eq!(handshake(&TLS12).await, Some(ProtocolVersion::TLSv1_2));
-    assert_eq!(handshake(&TLS13).await, Some(ProtocolVersion::TLSv1_3));
+    let (version, group) = handshake(&TLS12).await;
+    assert_eq!((version, group), (Some(ProtocolVersion::TLSv1_2), Some(NamedGroup::X25519)));
+    let (version, group) = handshake(&TLS13).await;
+    assert_eq!((version, group), (Some(ProtocolVersion::TLSv1_3), Some(NamedGroup::X25519MLKEM768)));
+    assert_eq!(rustls::ALL_VERSIONS.len(), 2, "a new version is to be looked at");
 }

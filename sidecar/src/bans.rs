@@ -1,0 +1,162 @@
+//! Which clients are banned: those whose address failed to authenticate too often, for a while, and the networks of the
+//! configuration, for ever.
+//!
+//! Never banned is an address that is listed, because a mismatch may be ours, and automatically none that isn't of the internet,
+//! because it is that of a hop of our own network and stands for everybody behind it.
+
+mod register;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use self::register::{Ban, Register};
+use crate::{
+    address::{self, AddressKey},
+    config::Policy,
+    ingress::rate_limit::{MAX_STRANGERS, Windows},
+    metrics::Metrics,
+};
+
+/// All who are banned, and who is on the way there.
+pub struct Bans {
+    failures: Windows<AddressKey>,
+    register: Mutex<Register>,
+    /// Whether the register holds anything: mostly it doesn't, and every connection asks.
+    any: AtomicBool,
+    metrics: Metrics,
+}
+
+/// A ban, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banned {
+    pub client: AddressKey,
+    pub failures: u32,
+    /// To the second.
+    pub until: Timestamp,
+}
+
+/// Why a ban can't be lifted.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotLifted {
+    #[error("not banned")]
+    NotBanned,
+    #[error("banned by limits.banned of {webhook}: lift it there")]
+    Permanent { webhook: String },
+}
+
+// === impl Bans ===
+
+impl Bans {
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            failures: Windows::new(MAX_STRANGERS),
+            register: Mutex::default(),
+            any: AtomicBool::new(false),
+            metrics,
+        }
+    }
+
+    /// Whether the client is banned now.
+    pub fn contains(&self, policy: &Policy, client: IpAddr) -> bool {
+        (policy.stranger_rules().banned.contains(client) || self.has(client)) && !policy.listed(client)
+    }
+
+    fn has(&self, client: IpAddr) -> bool {
+        self.any.load(Ordering::Relaxed)
+            && self.register().get(address::key(client)).is_some_and(|ban| ban.until > Instant::now())
+    }
+
+    /// Counts a request that failed to authenticate, of a client that isn't listed, and bans it when there were too many.
+    pub fn failed(&self, policy: &Policy, client: IpAddr) {
+        let Some(rule) = policy.stranger_rules().ban.filter(|_| address::is_global(client)) else {
+            return;
+        };
+        let client = address::key(client);
+        let failures = self.failures.count(client, rule.window_seconds);
+        if failures < rule.failures {
+            return;
+        }
+        // counted from nothing when the ban is over
+        self.failures.forget(&client);
+        let now = Instant::now();
+        let until = now + rule.duration;
+        let mut register = self.register();
+        register.expire(now);
+        register.add(client, Ban { failures, until });
+        self.publish(&register);
+        drop(register);
+        self.metrics.banned();
+        tracing::warn!(%client, failures, until = %wall_clock(rule.duration), "client banned");
+    }
+
+    /// The bans that are not for ever, by address.
+    pub fn list(&self) -> Vec<Banned> {
+        let now = Instant::now();
+        let register = self.expire(now);
+        let listed = register.iter().map(|(client, ban)| {
+            let until = wall_clock(ban.until.saturating_duration_since(now));
+            Banned { client, failures: ban.failures, until }
+        });
+        let mut listed: Vec<_> = listed.collect();
+        drop(register);
+        listed.sort_unstable_by_key(|listed| listed.client);
+        listed
+    }
+
+    /// Ends the ban of a client.
+    pub fn lift(&self, policy: &Policy, client: IpAddr) -> Result<(), NotLifted> {
+        let permanent = policy.webhooks().iter().find(|webhook| webhook.limits.rates.banned.contains(client));
+        if let Some(webhook) = permanent {
+            return Err(NotLifted::Permanent { webhook: webhook.name.to_string() });
+        }
+        let client = address::key(client);
+        let mut register = self.expire(Instant::now());
+        register.remove(client).ok_or(NotLifted::NotBanned)?;
+        self.publish(&register);
+        drop(register);
+        tracing::warn!(%client, "ban lifted");
+        Ok(())
+    }
+
+    /// Forgets the bans that are over, for whoever is about to look at their number.
+    pub fn refresh(&self) {
+        drop(self.expire(Instant::now()));
+    }
+
+    fn expire(&self, now: Instant) -> MutexGuard<'_, Register> {
+        let mut register = self.register();
+        register.expire(now);
+        self.publish(&register);
+        register
+    }
+
+    fn publish(&self, register: &Register) {
+        self.any.store(register.len() > 0, Ordering::Relaxed);
+        self.metrics.set_bans(register.len());
+    }
+
+    fn register(&self) -> MutexGuard<'_, Register> {
+        // nothing that holds the lock can panic half-way
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the clock on the wall will show.
+fn wall_clock(after: Duration) -> Timestamp {
+    let now = Timestamp::now().as_second();
+    // thirty days from now are within what a timestamp can be
+    let seconds = i64::try_from(after.as_secs()).unwrap_or_default();
+    Timestamp::from_second(now.saturating_add(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

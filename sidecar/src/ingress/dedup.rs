@@ -1,0 +1,234 @@
+//! Lets each update through once: Telegram sends one again when our answer got lost on the way.
+//!
+//! An update is known by its bytes and its bot, so that one with the id of another but with another body is another one, and ids
+//! may jump down, as they do after a week without updates: no id counts as old because a higher one was seen. What was accepted
+//! is remembered for [`RETENTION`], of each bot at most [`MAX_LIVE`], and survives the process in a [`log`].
+//!
+//! An update under way belongs to its [`Claim`]. A second copy that comes meanwhile waits for what becomes of the first: it is
+//! a duplicate if the CRM accepted that one, and takes its place otherwise. The claim lives in the delivery and not in the request,
+//! because the delivery goes on when the request's connection breaks.
+//!
+//! Between the CRM's answer and the entry in the log the process can still be killed; then the CRM sees the update twice. Nobody
+//! could prevent that but the CRM.
+
+mod index;
+mod log;
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use sha2::{Digest as _, Sha256};
+use tokio::{sync::watch, time::timeout};
+
+use self::{
+    index::Index,
+    log::{Log, OpenError, Record},
+};
+use super::Reject;
+use crate::metrics::Metrics;
+
+/// Telegram gives an update up after 24 hours; an hour more for clocks that are put right.
+pub const RETENTION: Duration = Duration::from_hours(25);
+/// How many updates of a bot are remembered; beyond it the oldest is forgotten.
+pub const MAX_LIVE: usize = 100_000;
+/// Longest that a copy waits for the first; its client waits for an answer meanwhile.
+pub const MAX_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Half of a SHA-256: nobody finds two updates with the same one.
+const KEY_LENGTH: usize = 16;
+
+/// What an update is known by.
+type Key = [u8; KEY_LENGTH];
+
+/// Unix time.
+type Seconds = u32;
+
+/// Names an update of a bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Id {
+    bot: i64,
+    key: Key,
+}
+
+/// The memory of what was accepted. Clones share it.
+#[derive(Clone)]
+pub struct Dedup {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    metrics: Metrics,
+}
+
+struct State {
+    index: Index,
+    log: Log,
+    /// Whether the last entry couldn't be written.
+    failing: bool,
+    /// Updates under way, and who tells those that wait for one that it has ended, if anybody does.
+    claimed: HashMap<Id, Option<watch::Sender<()>>>,
+}
+
+/// An update that is ours to deliver. Whoever waits for it takes over when this ends without [`Claim::done`].
+#[must_use]
+pub struct Claim {
+    id: Id,
+    shared: Arc<Shared>,
+}
+
+/// What asking for an update came to.
+enum Attempt {
+    Ours(Claim),
+    /// The sender is gone when the first copy has ended.
+    UnderWay(watch::Receiver<()>),
+}
+
+/// Why the state folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("--state-dir {}: another sidecar is using it: give each a folder of its own", dir.display())]
+    Locked { dir: PathBuf },
+    #[error("--state-dir {}: {source}: it must be a folder that the sidecar can write to", dir.display())]
+    Unusable { dir: PathBuf, source: io::Error },
+}
+
+// === impl Dedup ===
+
+impl Dedup {
+    /// Remembers what the log in `dir` says was accepted; makes the folder and the log if they aren't there.
+    pub fn open(dir: &Path, metrics: Metrics, now: SystemTime) -> Result<Self, StateError> {
+        Self::open_with(dir, metrics, now, MAX_LIVE)
+    }
+
+    fn open_with(dir: &Path, metrics: Metrics, now: SystemTime, max_live: usize) -> Result<Self, StateError> {
+        let mut index = Index::new(max_live);
+        let opened = Log::open(dir, |Record { id, at }| index.insert(id, at));
+        let log = opened.map_err(|error| match error {
+            OpenError::Locked => StateError::Locked { dir: dir.to_owned() },
+            OpenError::Io(source) => StateError::Unusable { dir: dir.to_owned(), source },
+        })?;
+        index.expire(seconds(now));
+        let state = State { index, log, failing: false, claimed: HashMap::new() };
+        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), metrics }) })
+    }
+
+    /// Makes the update ours, unless it was accepted before. While another copy of it is under way this waits for that one, for
+    /// as long as `patience` allows.
+    pub async fn claim(&self, bot_id: i64, body: &[u8], patience: Duration) -> Result<Claim, Reject> {
+        let id = Id::of(bot_id, body);
+        match self.attempt(id)? {
+            Attempt::Ours(claim) => Ok(claim),
+            Attempt::UnderWay(ended) => {
+                let patience = patience.min(MAX_PATIENCE);
+                timeout(patience, self.wait(id, ended)).await.unwrap_or(Err(Reject::InProgress))
+            }
+        }
+    }
+
+    async fn wait(&self, id: Id, mut ended: watch::Receiver<()>) -> Result<Claim, Reject> {
+        loop {
+            // nothing is ever sent: it ends with an error, when the sender is gone
+            drop(ended.changed().await);
+            match self.attempt(id)? {
+                Attempt::Ours(claim) => return Ok(claim),
+                Attempt::UnderWay(next) => ended = next,
+            }
+        }
+    }
+
+    fn attempt(&self, id: Id) -> Result<Attempt, Reject> {
+        let mut state = self.shared.lock();
+        if state.index.contains(&id) {
+            return Err(Reject::Duplicate);
+        }
+        if let Some(first) = state.claimed.get_mut(&id) {
+            let sender = first.get_or_insert_with(|| watch::Sender::new(()));
+            return Ok(Attempt::UnderWay(sender.subscribe()));
+        }
+        state.claimed.insert(id, None);
+        Ok(Attempt::Ours(Claim { id, shared: Arc::clone(&self.shared) }))
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers an update. What can't be written is remembered all the same, until the process ends: the CRM has the update,
+    /// and to ask Telegram for it once more would help nobody.
+    fn accepted(&self, id: Id, at: Seconds) {
+        let mut state = self.lock();
+        let State { index, log, failing, .. } = &mut *state;
+        index.insert(id, at);
+        let result = log.append(Record { id, at }).and_then(|()| log.compact_if_due(index));
+        match result {
+            Ok(()) if *failing => {
+                *failing = false;
+                tracing::info!("the memory of accepted updates can be written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.metrics.dedup_write_failed();
+                // once: a full disk fails with every update
+                if !*failing {
+                    tracing::error!(%error, "can't write down that an update was accepted: after a restart it may be delivered again");
+                }
+                *failing = true;
+            }
+        }
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    /// The CRM has accepted the update.
+    pub fn done(self, now: SystemTime) {
+        self.shared.accepted(self.id, seconds(now));
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // whoever waits is woken by the end of the sender
+        self.shared.lock().claimed.remove(&self.id);
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+// === impl Id ===
+
+impl Id {
+    /// The body holds the update's id, so that its hash covers that too.
+    fn of(bot: i64, body: &[u8]) -> Self {
+        let hash: [u8; 32] =
+            Sha256::new().chain_update(bot.to_le_bytes()).chain_update(body).finalize().into();
+        let (key, _) = hash.split_at(KEY_LENGTH);
+        let mut id = Self { bot, key: [0; KEY_LENGTH] };
+        id.key.copy_from_slice(key);
+        id
+    }
+}
+
+/// Unix time until the year 2106.
+fn seconds(time: SystemTime) -> Seconds {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    seconds.try_into().unwrap_or(Seconds::MAX)
+}
+
+#[cfg(test)]
+mod tests;

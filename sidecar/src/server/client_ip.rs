@@ -1,0 +1,48 @@
+//! Whose connection it is. There is one declared place to learn it from, and a proxy is believed only where it is a trusted one.
+
+mod forwarded;
+pub mod proxy_protocol;
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use telegram_webhook_sidecar_config::AddressSource;
+
+use super::Peer;
+use crate::config::ClientAddress;
+
+/// What the other end of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The client itself.
+    Client,
+    /// A trusted proxy, whose connection begins with a PROXY header.
+    Announced,
+    /// A trusted proxy, whose requests name their clients.
+    Forwarded,
+    /// Neither the client nor a trusted proxy: nobody who should connect here.
+    Untrusted,
+}
+
+/// What the other end is, by its address alone.
+pub fn arrival(client_address: &ClientAddress, socket: IpAddr) -> Arrival {
+    let trusted = client_address.trusted_proxies.contains(socket);
+    match (client_address.source, trusted) {
+        (AddressSource::Peer, _) | (AddressSource::XForwardedFor, false) => Arrival::Client,
+        (AddressSource::ProxyProtocol, true) => Arrival::Announced,
+        (AddressSource::ProxyProtocol, false) => Arrival::Untrusted,
+        (AddressSource::XForwardedFor, true) => Arrival::Forwarded,
+    }
+}
+
+/// Whose request it is, as far as can be known: what a header says counts only if a trusted proxy has sent it.
+pub fn of_request(client_address: &ClientAddress, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+    let socket = peer.address.ip().to_canonical();
+    match arrival(client_address, socket) {
+        Arrival::Forwarded => forwarded::client(&client_address.trusted_proxies, socket, headers),
+        Arrival::Client | Arrival::Announced | Arrival::Untrusted => peer.client,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The other end of a connection, and its place.
+
+use std::{
+    future::pending,
+    net::{IpAddr, SocketAddr},
+};
+
+use super::places::Place;
+use crate::address::AddressKey;
+
+/// The other end of a connection.
+pub struct Peer {
+    pub address: SocketAddr,
+    /// The client, as far as it is known by the connection.
+    pub client: IpAddr,
+    /// None outside of a server.
+    place: Option<Place>,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// A peer that is known by its address alone.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, client: address.ip().to_canonical(), place: None }
+    }
+
+    pub(super) fn with_place(address: SocketAddr, place: Place) -> Self {
+        Self { place: Some(place), ..Self::new(address) }
+    }
+
+    /// It has shown that it may be here: its connection doesn't have to give way to others.
+    pub fn prove(&self) {
+        if let Some(place) = &self.place {
+            place.prove();
+        }
+    }
+
+    /// From now on its connection counts as one of this address.
+    pub(super) fn count_as(&self, key: AddressKey) {
+        if let Some(place) = &self.place {
+            place.count_as(key);
+        }
+    }
+
+    /// Ends when the connection has to give way.
+    pub(super) fn evicted(&self) -> impl Future<Output = ()> + use<> {
+        let evicted = self.place.as_ref().map(Place::evicted);
+        async move {
+            match evicted {
+                Some(evicted) => evicted.cancelled().await,
+                None => pending().await,
+            }
+        }
+    }
+}

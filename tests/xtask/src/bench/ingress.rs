@@ -1,0 +1,228 @@
+//! `cargo xtask bench ingress`: processor time and memory of the sidecar, side by side with nginx, HAProxy and Envoy doing what
+//! they can of its work.
+//!
+//! Servers share one processor, clients and the CRM another. Requests per second say more about the clients than about the
+//! servers; what is compared is the processor time that a server uses per request. Rounds go through all systems in turn, so that
+//! whatever else the machine does hits them alike.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::{bail, ensure};
+use serde::Deserialize;
+use telegram_webhook_sidecar_config::{AddressMode, AddressSource, ClientAddress, Rate};
+use tokio::time::sleep;
+
+use super::{
+    budget::{self, Budget, count},
+    machine::{processor_time, raise_file_limit, resident},
+    report::{Case, Line, Report},
+    server::{Server, System},
+    site::{self, BANNED, PATH, Priority, Site, TOKEN, WRONG_TOKEN},
+    tools,
+    wrk::{self, Expected},
+};
+use crate::progress::Progress;
+
+/// A path as long as the right one.
+const WRONG_PATH: &str = "/telegram/0123456789abcdef0123456789abcdeX";
+/// Connections at a time, where each is for one request.
+const CONCURRENCY: &str = "16";
+/// Beyond it the client's ports would run out.
+const MAX_CONNECTIONS: &str = "20000";
+/// Strangers whose failures the sidecar must remember.
+const CLIENTS: u64 = 100_000;
+/// So many have been before anybody counts: buffers are there.
+const WARM_UP_CLIENTS: u64 = 1000;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Print one line of JSON per system and case, and the budgets on standard error
+    #[arg(long)]
+    json: bool,
+    /// Go before everything else that this machine does: measures well on a busy one, and disturbs whatever keeps it busy
+    #[arg(long)]
+    real_time: bool,
+    /// How often everything is measured; the result is the median
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// How long each measurement takes
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+}
+
+/// What became of connections with one request each.
+#[derive(Deserialize)]
+struct Connections {
+    requests: u64,
+    duration_us: u64,
+    ends: BTreeMap<String, u64>,
+    p50_us: u64,
+    p99_us: u64,
+}
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    let envoy = tools::install(&progress).await?;
+    let binaries = tools::build(&progress).await?;
+    raise_file_limit()?;
+    let mut site = Site::new(binaries, Priority::new(arguments.real_time)).await?;
+    let mut report = Report::default();
+    rounds(&arguments, &mut site, &envoy, &progress, &mut report).await?;
+    if let Err(error) = limited_addresses(&site, &progress, &mut report).await {
+        report.fail(format!("limited addresses: {error:#}"));
+    }
+    if arguments.json {
+        report.print_json()?;
+    } else {
+        report.print_table();
+    }
+    budget::judge(&budgets(&report))?;
+    report.ensure_whole()
+}
+
+async fn rounds(
+    arguments: &Arguments,
+    site: &mut Site,
+    envoy: &Path,
+    progress: &Progress,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut servers = Vec::new();
+    for system in System::ALL {
+        servers.push((system, Server::start(system, site, envoy).await?));
+    }
+    sleep(Duration::from_secs(1)).await;
+    for (system, server) in &servers {
+        report.add(Line::memory(*system, Case::Idle, resident(server.pid)?));
+    }
+    let Arguments { rounds, seconds, .. } = arguments;
+    let measurements = u64::from(*rounds) * (Case::ROUND.len() * System::ALL.len()) as u64;
+    progress
+        .say(&format!("{rounds} rounds of {seconds} s per case and system: {} s", measurements * seconds));
+    for round in 1..=*rounds {
+        for case in Case::ROUND {
+            for (system, server) in &servers {
+                match measure(site, *system, server, case, *seconds).await {
+                    Ok(line) => report.add(line),
+                    // the rest is worth knowing all the same
+                    Err(error) => {
+                        report.fail(format!("{} of {system} in round {round}: {error:#}", case.name()));
+                    }
+                }
+            }
+        }
+        progress.say(&format!("round {round} of {rounds} is over"));
+    }
+    Ok(())
+}
+
+async fn measure(
+    site: &mut Site,
+    system: System,
+    server: &Server,
+    case: Case,
+    seconds: u64,
+) -> anyhow::Result<Line> {
+    let before = processor_time(server.pid)?;
+    let (requests, duration_us, [p50_us, p99_us]) = match case {
+        Case::Accept | Case::ForgedToken | Case::WrongPath => {
+            let (path, token, expected) = match case {
+                Case::Accept => (PATH, TOKEN, Expected::Accepted),
+                Case::ForgedToken => (PATH, WRONG_TOKEN, Expected::Refused),
+                _ => (WRONG_PATH, TOKEN, Expected::Refused),
+            };
+            let outcome = wrk::run(site, server, path, token, expected, seconds).await?;
+            (outcome.requests, outcome.duration_us, [outcome.p50_us, outcome.p99_us])
+        }
+        Case::BannedConnection | Case::Handshake => {
+            let (from, expected) = match (case, system) {
+                (Case::Handshake, _) => ("127.0.0.1/32", "200"),
+                (_, System::Sidecar) => (BANNED, "closed"),
+                _ => (BANNED, "403"),
+            };
+            let outcome = connections(site, server, from, seconds).await?;
+            let ends = &outcome.ends;
+            ensure!(ends.get(expected) == Some(&outcome.requests), "expected {expected} but {ends:?}");
+            (outcome.requests, outcome.duration_us, [outcome.p50_us, outcome.p99_us])
+        }
+        Case::Idle | Case::LimitedAddresses => bail!("no case of a round"),
+    };
+    let used = processor_time(server.pid)?.saturating_sub(before);
+    Ok(Line {
+        system,
+        case,
+        rps: Some(requests * 1_000_000 / duration_us.max(1)),
+        cpu_us_per_request: Some(used.as_secs_f64() * 1e6 / count(requests)),
+        p50_us: Some(p50_us),
+        p99_us: Some(p99_us),
+        rss_kib: resident(server.pid)?,
+    })
+}
+
+async fn connections(
+    site: &mut Site,
+    server: &Server,
+    from: &str,
+    seconds: u64,
+) -> anyhow::Result<Connections> {
+    let first_id = site.first_id().to_string();
+    let mut load = site.load(&["connections", "--from", from], server.address, TOKEN);
+    load.args(["--concurrency", CONCURRENCY, "--max", MAX_CONNECTIONS]);
+    load.args(["--seconds", &seconds.to_string(), "--first-id", &first_id]);
+    site::outcome(&mut load).await
+}
+
+/// What the sidecar needs to remember strangers, each of which has exceeded its budget.
+async fn limited_addresses(site: &Site, progress: &Progress, report: &mut Report) -> anyhow::Result<()> {
+    progress.say("100,000 strangers with wrong tokens, behind a proxy (20 s)");
+    let mut config = site.sidecar_config();
+    config.client_address = ClientAddress {
+        source: AddressSource::XForwardedFor,
+        trusted_proxies: vec!["127.0.0.0/8".to_owned()],
+    };
+    // else they would not get as far as the budgets
+    config.source_address.mode = AddressMode::Off;
+    config.limits.unauthenticated = Rate { requests: 1, window_seconds: 60 };
+    config.limits.banned.clear();
+    let server = Server::start_sidecar(site, &config).await?;
+    let spray = async |skip: u64, clients: u64| -> anyhow::Result<u64> {
+        let mut load = site.load(&["spray"], server.address, WRONG_TOKEN);
+        load.args(["--skip", &skip.to_string(), "--clients", &clients.to_string()]);
+        let outcome: Spray = site::outcome(&mut load).await?;
+        let Spray { requests, statuses } = outcome;
+        let [failed, limited] = [401, 429].map(|status| statuses.get(&status).copied().unwrap_or_default());
+        ensure!(failed == clients && limited == clients, "of {requests} requests: {statuses:?}");
+        resident(server.pid)
+    };
+    let before = spray(0, WARM_UP_CLIENTS).await?;
+    let after = spray(WARM_UP_CLIENTS, CLIENTS).await?;
+    report.add(Line::memory(System::Sidecar, Case::LimitedAddresses, after.saturating_sub(before)));
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Spray {
+    requests: u64,
+    statuses: BTreeMap<u16, u64>,
+}
+
+fn budgets(report: &Report) -> Vec<Budget> {
+    let cost = |case: Case, limit| Budget {
+        what: format!("processor time per request, {}", case.name()),
+        measured: report.ratio(System::Sidecar, case),
+        limit,
+        unit: "of nginx's",
+    };
+    let memory = |what: &str, case, limit| Budget {
+        what: what.to_owned(),
+        measured: report.memory(case).map(|kib| count(kib) / 1024.0),
+        limit,
+        unit: "MiB",
+    };
+    vec![
+        cost(Case::Accept, 1.0),
+        cost(Case::BannedConnection, 0.1),
+        memory("memory when idle", Case::Idle, 16.0),
+        memory("memory for 100,000 limited addresses", Case::LimitedAddresses, 32.0),
+    ]
+}
