@@ -17,4 +17,5 @@ mod reload;
 mod secrets;
 mod signature;
 mod stand_alone;
+mod table;
 mod tls;
