@@ -1,8 +1,11 @@
 //! The request path's table, row by row: what each stage refuses, with what answer, under which name in the metrics, and with which
 //! record in the log.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use telegram_webhook_sidecar_config::{AddressMode, AddressRefusal, Hmac, HmacEncoding, Rate, WebhookConfig};
+use telegram_webhook_tests::wait;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -95,12 +98,12 @@ impl Row {
 
         let labels = format!("{{webhook=\"{webhook}\",slot=\"{slot}\",outcome=\"{reject}\"}}");
         assert_eq!(fixture.metric(&format!("telegram_webhook_sidecar_requests_total{labels}")).await?, 1);
-        let record = last_record(&fixture, "request refused").await?;
+        let record = record_of(&fixture, "reject", reject).await?;
         assert_eq!(record["level"], level, "{record}");
         let fields = &record["fields"];
         assert_eq!(
-            (&fields["reject"], &fields["status"], &fields["webhook"], &fields["client"]),
-            (&reject.into(), &status.into(), &webhook.into(), &"127.0.0.1".into()),
+            (&fields["message"], &fields["status"], &fields["webhook"], &fields["client"]),
+            (&"request refused".into(), &status.into(), &webhook.into(), &"127.0.0.1".into()),
             "{record}"
         );
         assert!(fields["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{record}");
@@ -108,12 +111,14 @@ impl Row {
     }
 }
 
-/// The newest audit record with this message.
-async fn last_record(fixture: &Fixture, message: &str) -> anyhow::Result<Value> {
-    fixture.sidecar.logged(0, message).await?;
-    let log = fixture.sidecar.log();
-    let mut records = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(records.rfind(|record| record["target"] == "audit").unwrap_or_default())
+/// The audit record in which a field has this value.
+async fn record_of(fixture: &Fixture, field: &str, value: &str) -> anyhow::Result<Value> {
+    wait::until("the audit record", Duration::from_secs(30), || async {
+        let log = fixture.sidecar.log();
+        let mut records = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(records.rfind(|record| record["target"] == "audit" && record["fields"][field] == value))
+    })
+    .await
 }
 
 /// Telegram's addresses are somebody else's, and nobody looks.
@@ -254,11 +259,11 @@ async fn assert_dropped(
     let mut said = Vec::new();
     drop(stream.read_to_end(&mut said).await);
     assert!(!String::from_utf8_lossy(&said).contains("HTTP"), "{end}: {said:?}");
-    let record = last_record(&fixture, "connections dropped").await?;
+    let record = record_of(&fixture, "end", end).await?;
     let fields = &record["fields"];
     assert_eq!(
-        (&fields["end"], &fields["count"], &fields["last_client"]),
-        (&end.into(), &1.into(), &"127.0.0.1".into()),
+        (&fields["message"], &fields["count"], &fields["last_client"]),
+        (&"connections dropped".into(), &1.into(), &"127.0.0.1".into()),
         "{record}"
     );
     let series = format!("telegram_webhook_sidecar_connections_ended_total{{outcome=\"{end}\"}}");
