@@ -32,11 +32,12 @@ const AT_ONCE: usize = 2;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// How long to fuzz each target
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Only these; all of them by default
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// Replace the corpus in sidecar/fuzz/corpus by the smallest that covers as much as all that was found so far
+    /// Replace the inputs in sidecar/fuzz/corpus by the few that cover the most of all that was found so far
     #[arg(long)]
     grow: bool,
 }

@@ -22,8 +22,10 @@ const MAX_BYTES: u64 = 200 << 10;
 pub struct Target {
     pub name: String,
     binary: PathBuf,
-    /// Committed inputs.
+    /// Inputs that people wrote.
     seeds: PathBuf,
+    /// Inputs that runs have found, committed.
+    kept: PathBuf,
     /// Inputs that runs on this machine have found.
     corpus: PathBuf,
     /// Where an input goes that breaks it.
@@ -48,11 +50,12 @@ impl Target {
         let target = Self {
             name: name.to_owned(),
             binary: binaries.join(name),
-            seeds: package.join("corpus").join(name),
+            seeds: package.join("seeds").join(name),
+            kept: package.join("corpus").join(name),
             corpus: folder()?.join("corpus").join(name),
             findings: folder()?.join("findings").join(name),
         };
-        for folder in [&target.corpus, &target.findings] {
+        for folder in [&target.kept, &target.corpus, &target.findings] {
             fs::create_dir_all(folder)?;
         }
         Ok(target)
@@ -63,7 +66,7 @@ impl Target {
         let prefix = format!("-artifact_prefix={}/", self.findings.display());
         let output = self
             .command()
-            .args([&self.corpus, &self.seeds])
+            .args([&self.corpus, &self.kept, &self.seeds])
             .args([TIMEOUT, MEMORY, "-print_final_stats=1", &prefix])
             .arg(format!("-max_total_time={seconds}"))
             .output()
@@ -88,7 +91,7 @@ impl Target {
         Ok(Outcome::Finding { reason: format!("{reason} (all of it: {})", log.display()), reproduce })
     }
 
-    /// Replaces the seeds by few small inputs that cover as much as all inputs; says what they are.
+    /// Replaces the committed inputs, but for those of people, by the few that cover the most of all; says how many there are.
     pub async fn write_back(&self) -> anyhow::Result<String> {
         let merged = folder()?.join("merged").join(&self.name);
         if merged.exists() {
@@ -96,30 +99,30 @@ impl Target {
         }
         fs::create_dir_all(&merged)?;
         let mut merge = self.command();
-        merge.args(["-set_cover_merge=1", TIMEOUT]).args([&merged, &self.corpus, &self.seeds]);
+        merge.args(["-set_cover_merge=1", TIMEOUT]).args([&merged, &self.corpus, &self.kept, &self.seeds]);
         command::output_of(&mut merge).await?;
         let mut inputs = Vec::new();
         for input in fs::read_dir(&merged)? {
             let path = input?.path();
-            inputs.push((fs::metadata(&path)?.len(), path));
+            let written = fs::metadata(&path)?;
+            inputs.push((written.modified()?, written.len(), path));
         }
+        // what covers the most is written first
         inputs.sort();
         ensure!(!inputs.is_empty(), "{}: nothing is left after merging", self.name);
         let (all, mut bytes) = (inputs.len(), 0);
         inputs.truncate(MAX_FILES);
-        inputs.retain(|(length, _)| {
+        inputs.retain(|(_, length, _)| {
             bytes += length;
             bytes <= MAX_BYTES
         });
-        fs::remove_dir_all(&self.seeds).or_else(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-        })?;
-        fs::create_dir_all(&self.seeds)?;
-        for (_, input) in &inputs {
+        fs::remove_dir_all(&self.kept)?;
+        fs::create_dir_all(&self.kept)?;
+        for (_, _, input) in &inputs {
             let name = input.file_name().context("an input has no name")?;
-            fs::copy(input, self.seeds.join(name))?;
+            fs::copy(input, self.kept.join(name))?;
         }
-        Ok(format!("wrote {} of {all} inputs to {}", inputs.len(), self.seeds.display()))
+        Ok(format!("wrote {} of {all} inputs to {}", inputs.len(), self.kept.display()))
     }
 
     fn command(&self) -> Command {
