@@ -161,7 +161,8 @@ impl Site {
 
     fn load_at(&self, priority: Priority, name: &[&str], address: SocketAddr, token: &str) -> Command {
         let mut load = priority.command(&self.binaries.load);
-        load.args(name).args(["--path", PATH, "--token", token, "--address", &address.to_string()]);
+        load.args(name).args(["--address", &address.to_string(), "--host", HOST]);
+        load.args(["--path", PATH, "--token", token]);
         load.arg("--authority").arg(self.file("ca.crt"));
         load
     }
