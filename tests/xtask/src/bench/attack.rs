@@ -10,13 +10,14 @@ use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
 use telegram_webhook_load::{Attack, Attackers, Genuine};
+use telegram_webhook_tests::sidecar::TOKEN;
 use tokio::{process::Command, time::sleep};
 
 use super::{
     budget::{self, Budget, count},
     machine::{peak_resident, raise_file_limit},
     server::Server,
-    site::{self, Priority, Site, TOKEN, WRONG_TOKEN},
+    site::{self, Priority, Site, WRONG_TOKEN},
     tools,
 };
 use crate::progress::Progress;

@@ -10,6 +10,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{bail, ensure};
 use telegram_webhook_load::{Connections, Spray};
 use telegram_webhook_sidecar_config::{AddressMode, AddressSource, ClientAddress, Rate};
+use telegram_webhook_tests::sidecar::{PATH, TOKEN};
 use tokio::time::sleep;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     machine::{processor_time, raise_file_limit, resident},
     report::{Case, Line, Report},
     server::{Server, System},
-    site::{self, BANNED, PATH, Priority, Site, TOKEN, WRONG_TOKEN},
+    site::{self, BANNED, Priority, Site, WRONG_TOKEN},
     tools,
     wrk::{self, Expected},
 };
