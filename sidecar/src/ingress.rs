@@ -197,8 +197,13 @@ impl Handler for Ingress {
         Ok(if policy.listed(client) { Standing::Listed } else { Standing::Unlisted })
     }
 
-    async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.answer(peer, request).await
+    /// The future of the answer itself: one around it would be copied with it for every request.
+    fn handle(
+        &self,
+        peer: &Peer,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+        self.answer(peer, request)
     }
 }
 
