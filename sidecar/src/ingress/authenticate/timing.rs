@@ -5,15 +5,15 @@
 //! A busy machine spoils one round or the other, in either direction. So the median of several rounds decides, for ours as for the
 //! control, a comparison that ends at the first difference: the same verdict has to clear the one and to catch the other.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use http::Uri;
-use telegram_webhook_sidecar_config::{Hmac, WebhookConfig};
+use telegram_webhook_sidecar_config::{Hmac, Slot, WebhookConfig};
 use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    config::{HmacEncoding, Signature},
+    config::{HmacEncoding, Policy, Signature},
     ingress::route::{self, Route},
     test_util::{policy, raw_config, slot},
 };
@@ -114,9 +114,13 @@ fn guess(wrong: impl Fn(usize) -> bool) -> String {
     (0..LENGTH).map(|index| if wrong(index) { 'x' } else { 't' }).collect()
 }
 
-fn route(config: &WebhookConfig) -> Route {
-    let uri: Uri = config.slots[0].path.parse().unwrap();
-    route::find(&policy(std::slice::from_ref(config)).load(), &uri).unwrap()
+/// The policy of a webhook with these slots.
+fn with_slots(slots: Vec<Slot>) -> Arc<Policy> {
+    policy(&[WebhookConfig { slots, ..raw_config("a") }]).load_full()
+}
+
+fn route(policy: &Policy) -> Route<'_> {
+    route::find(policy, &Uri::from_static("/p")).unwrap()
 }
 
 fn with(name: &'static str, value: &str) -> HeaderMap {
@@ -136,9 +140,9 @@ fn a_comparison_that_ends_at_the_first_difference_is_caught() {
 
 #[test]
 fn how_much_of_a_token_is_right_takes_no_other_time() {
-    let mut config = raw_config("a");
-    config.slots = vec![slot(1, "/p", &guess(|_| false)), slot(2, "/q", &guess(|index| index % 2 == 0))];
-    let route = route(&config);
+    let slots = vec![slot(1, "/p", &guess(|_| false)), slot(2, "/q", &guess(|index| index % 2 == 0))];
+    let policy = with_slots(slots);
+    let route = route(&policy);
     let first_wrong = guess(|index| index == 0);
     for (what, other) in [
         ("a token whose last character alone is wrong", guess(|index| index == LENGTH - 1)),
@@ -156,11 +160,8 @@ fn how_much_of_a_token_is_right_takes_no_other_time() {
 
 #[test]
 fn how_long_the_token_is_takes_no_other_time() {
-    let classes = [16, LENGTH].map(|length| {
-        let mut config = raw_config("a");
-        config.slots = vec![slot(1, "/p", &"t".repeat(length))];
-        route(&config)
-    });
+    let policies = [16, LENGTH].map(|length| with_slots(vec![slot(1, "/p", &"t".repeat(length))]));
+    let classes = policies.each_ref().map(|policy| route(policy));
     for length in [16, 64, LENGTH] {
         let headers = with(TOKEN_HEADER, &"x".repeat(length));
         assert_alike("a token of another length", &classes, |route| {
@@ -171,9 +172,8 @@ fn how_long_the_token_is_takes_no_other_time() {
 
 #[test]
 fn which_slot_a_token_is_of_takes_no_other_time() {
-    let mut config = raw_config("a");
-    config.slots = vec![slot(1, "/p", "t"), slot(2, "/p", "u")];
-    let route = route(&config);
+    let policy = with_slots(vec![slot(1, "/p", "t"), slot(2, "/p", "u")]);
+    let route = route(&policy);
     let classes = ["t", "u"].map(|guess| with(TOKEN_HEADER, guess));
     assert_alike("the second slot's token", &classes, |headers| {
         black_box(token(&route, headers).is_ok());
