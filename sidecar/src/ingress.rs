@@ -173,7 +173,7 @@ impl Ingress {
     fn judge(&self, webhook: &Webhook, body: &[u8], seen: &mut Seen) -> Result<(), Reject> {
         let update = update::parse(body)?;
         seen.update = Some((update.update_id, update.kind.label()));
-        self.metrics.update_received(webhook, &update.kind);
+        self.metrics.update_received(webhook, update.kind);
         match webhook.filter.judge(&update, body) {
             Verdict::Forward => Ok(()),
             Verdict::Drop(rule) => Err(Reject::Filtered(rule)),

@@ -73,7 +73,7 @@ impl Metrics {
         };
     }
 
-    pub fn update_received(&self, webhook: &Webhook, kind: &NamedKind<'_>) {
+    pub fn update_received(&self, webhook: &Webhook, kind: NamedKind) {
         let count = || {
             let labels = UpdateLabels { webhook: Arc::clone(&webhook.name), kind: kind.label() };
             self.updates.get_or_create_owned(&labels)
