@@ -14,6 +14,7 @@ pub mod reload;
 mod secret;
 mod signature;
 mod snapshot;
+mod upstream;
 mod webhook;
 
 use std::{mem, net::IpAddr, sync::Arc};
@@ -32,6 +33,7 @@ pub use self::{
     secret::SecretDigest,
     signature::{MAC_LENGTH, Mac, Mistake, Signature, SigningKey},
     snapshot::{Snapshot, Source},
+    upstream::Upstream,
     webhook::{Limits, Slot, Webhook},
 };
 

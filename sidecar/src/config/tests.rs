@@ -202,3 +202,20 @@ fn debug_output_holds_no_secret() {
     assert!(shown.contains("crm/a") && shown.contains("SecretDigest(..)"), "{shown}");
     assert!(!shown.contains("path-a") && !shown.contains("token-a"), "{shown}");
 }
+
+#[test]
+fn an_upstream_is_named_as_a_request_to_it_names_it() {
+    for (port, host) in [(3000, "127.0.0.1:3000"), (80, "127.0.0.1")] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = raw_config("a");
+        config.upstream = telegram_webhook_sidecar_config::Upstream { port, path: "/a/b?c=d".to_owned() };
+        write_webhook(dir.path(), "a", &config);
+        let (policy, _) = load(dir.path());
+        let upstream = &policy.webhooks()[0].upstream;
+        assert_eq!(
+            (&upstream.host, upstream.target.to_string()),
+            (&host.parse().unwrap(), "/a/b?c=d".into())
+        );
+        assert_eq!(upstream.to_string(), format!("http://127.0.0.1:{port}/a/b?c=d"));
+    }
+}

@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-use http::{Uri, uri::PathAndQuery};
 use rustls::{pki_types::DnsName, sign::CertifiedKey};
 use telegram_webhook_sidecar_config::{self as raw, digest as file_digest};
 
 use super::{
-    ClientAddress, Place, Problem, Rates, SourceAddress, certificate,
+    ClientAddress, Place, Problem, Rates, SourceAddress, Upstream, certificate,
     problem::Findings,
     secret::SecretDigest,
     signature::{self, Signature},
@@ -44,7 +43,7 @@ pub struct Webhook {
     /// Accepted pairs of path and token; the first is the current one.
     pub slots: Vec<Slot>,
     /// Where the CRM takes updates.
-    pub upstream: Uri,
+    pub upstream: Upstream,
     pub client_address: ClientAddress,
     pub source_address: SourceAddress,
     pub limits: Limits,
@@ -97,7 +96,7 @@ impl Webhook {
         let name = name(&config.webhook, &mut findings);
         let host = host(&config.host, &mut findings);
         let slots = slots(&config.slots, &mut findings);
-        let upstream = upstream(&config.upstream, &mut findings);
+        let upstream = Upstream::parse(&config.upstream, &mut findings);
         let client_address = ClientAddress::parse(&config.client_address, &mut findings);
         let source_address = SourceAddress::parse(&config.source_address, &mut findings);
         let signature = signature::parse(config.hmac.as_ref(), &mut findings);
@@ -197,23 +196,6 @@ fn is_plain_path(path: &str) -> bool {
 fn is_token(token: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     (1..=MAX_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(allowed)
-}
-
-fn upstream(upstream: &raw::Upstream, findings: &mut Findings<'_>) -> Option<Uri> {
-    if upstream.port == 0 {
-        findings.field("upstream.port", "must be above 0");
-    }
-    let path = upstream.path.parse::<PathAndQuery>().ok();
-    if path.is_none() || !upstream.path.starts_with('/') {
-        findings.field("upstream.path", "must be a path that starts with a slash");
-        return None;
-    }
-    Uri::builder()
-        .scheme("http")
-        .authority(format!("127.0.0.1:{}", upstream.port))
-        .path_and_query(path?)
-        .build()
-        .ok()
 }
 
 fn limits(config: &raw::WebhookConfig, findings: &mut Findings<'_>) -> Limits {

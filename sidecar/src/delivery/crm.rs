@@ -1,39 +1,51 @@
 //! The CRM's side: plain HTTP to its port in the same pod, bytes unchanged, over pooled connections.
 
+mod connection;
+mod detached;
+mod discard;
+mod error;
+mod pool;
+
 use std::{
+    net::SocketAddr,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::time::{Instant, timeout};
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::{config::Webhook, ingress::dedup::Claim, metrics::Metrics};
+pub use self::error::DeliveryError;
+use self::{
+    connection::{Connection, NotAnswered, Post},
+    detached::Detached,
+    discard::Discard,
+    pool::Pool,
+};
+use crate::{
+    config::{Upstream, Webhook},
+    ingress::dedup::Claim,
+    metrics::Metrics,
+};
 
-/// The CRM is in the same pod: it listens or it doesn't.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Below the 5 s after which Node.js, the shortest-lived common server, closes an idle connection: we close first, and so
-/// never send an update into a connection that is just going away.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// More idle connections than this are closed.
-const POOL_MAX_IDLE: usize = 64;
-const MAX_BUFFER: usize = 64 << 10;
-/// What we read of an answer's body, which nobody sees, to use its connection again.
-const MAX_DISCARDED: usize = 64 << 10;
+/// Longest that a connection waits for the rest of an answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Client of the CRM.
+/// Client of the CRM. Clones share its connections.
 #[derive(Clone)]
 pub struct Crm {
-    client: Client<HttpConnector, Full<Bytes>>,
+    shared: Arc<Shared>,
+}
+
+/// What a delivery needs, wherever it goes on.
+struct Shared {
+    pool: Arc<Pool>,
     metrics: Metrics,
     tasks: TaskTracker,
 }
@@ -44,36 +56,12 @@ pub struct Delivered {
     _proof: (),
 }
 
-/// Why the CRM doesn't have the update for sure.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
-    #[error("the CRM can't be reached")]
-    Unreachable,
-    #[error("the connection to the CRM broke")]
-    Broken,
-    #[error("the CRM didn't answer in time")]
-    Timeout,
-    #[error("the CRM answered {}", .0.as_u16())]
-    Status(StatusCode),
-    #[error("the delivery was interrupted")]
-    Interrupted,
-}
-
 // === impl Crm ===
 
 impl Crm {
     /// `tasks` holds the deliveries that are under way.
     pub fn new(metrics: Metrics, tasks: TaskTracker) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(POOL_MAX_IDLE)
-            .http1_max_buf_size(MAX_BUFFER)
-            .build(connector);
-        Self { client, metrics, tasks }
+        Self { shared: Arc::new(Shared { pool: Arc::default(), metrics, tasks }) }
     }
 
     /// Sends one update and waits for the CRM's answer.
@@ -87,72 +75,100 @@ impl Crm {
         body: Bytes,
         claim: Claim,
     ) -> Result<Delivered, DeliveryError> {
-        let this = self.clone();
+        let shared = Arc::clone(&self.shared);
         let delivery = async move {
             let started = Instant::now();
-            let result = this.send(&webhook, content_type, body).await;
+            let result = shared.send(&webhook, content_type, body, started).await;
+            let took = started.elapsed();
             match &result {
                 Ok(_) => {
-                    this.metrics.upstream_delivered(&webhook, started.elapsed());
+                    shared.metrics.upstream_delivered(&webhook, took);
                     claim.done(SystemTime::now());
                 }
-                Err(error) => this.metrics.upstream_failed(&webhook, error.label(), started.elapsed()),
+                Err(error) => shared.metrics.upstream_failed(&webhook, error.label(), took),
             }
             result
         };
-        self.tasks.spawn(delivery).await.unwrap_or(Err(DeliveryError::Interrupted))
+        Detached::new(delivery, &self.shared.tasks).await.unwrap_or(Err(DeliveryError::Interrupted))
     }
+}
 
+// === impl Shared ===
+
+impl Shared {
     async fn send(
         &self,
         webhook: &Webhook,
         content_type: Option<HeaderValue>,
         body: Bytes,
+        started: Instant,
     ) -> Result<Delivered, DeliveryError> {
-        // a request of its own: nothing of the head passes but what is named here, the token least of all
-        let mut request = Request::post(webhook.upstream.clone())
-            .body(Full::new(body))
-            .map_err(|_| DeliveryError::Unreachable)?;
-        if let Some(content_type) = content_type {
-            request.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        }
-        let answer = timeout(webhook.limits.upstream_timeout, self.client.request(request));
-        let response = match answer.await {
-            Err(_) => return Err(DeliveryError::Timeout),
-            Ok(Err(error)) if error.is_connect() => return Err(DeliveryError::Unreachable),
-            Ok(Err(_)) => return Err(DeliveryError::Broken),
-            Ok(Ok(response)) => response,
-        };
-        let status = response.status();
-        if !response.body().is_end_stream() {
-            self.tasks.spawn(timeout(DISCARD_TIMEOUT, discard(response.into_body())));
-        }
+        let Webhook { upstream, limits, .. } = webhook;
+        let exchange = self.exchange(upstream.address, post(upstream, content_type, body), started);
+        // its timer is set only if the exchange has to wait
+        let answer = timeout_at(started + limits.upstream_timeout, exchange).await;
+        let status = answer.unwrap_or(Err(DeliveryError::Timeout))?;
         if status.is_success() { Ok(Delivered { _proof: () }) } else { Err(DeliveryError::Status(status)) }
     }
-}
 
-// === impl DeliveryError ===
-
-impl DeliveryError {
-    /// Name in metrics and logs.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Unreachable => "crm_unreachable",
-            Self::Broken => "crm_broken",
-            Self::Timeout => "crm_timeout",
-            Self::Status(_) => "crm_status",
-            Self::Interrupted => "crm_interrupted",
+    /// Asks over an idle connection if there is one. If the CRM had closed that before anything was sent, a new one gets the same
+    /// request; otherwise no request is ever sent twice.
+    async fn exchange(
+        &self,
+        address: SocketAddr,
+        mut request: Post,
+        now: Instant,
+    ) -> Result<StatusCode, DeliveryError> {
+        if let Some(mut connection) = self.pool.take(address, now) {
+            match connection.exchange(request).await {
+                Ok(response) => return Ok(self.finish(address, connection, response)),
+                Err(NotAnswered::Unsent(unsent)) => request = *unsent,
+                Err(NotAnswered::Broken) => return Err(DeliveryError::Broken),
+            }
         }
+        let mut connection = Connection::open(address).await?;
+        let response = connection.exchange(request).await.map_err(|_| DeliveryError::Broken)?;
+        Ok(self.finish(address, connection, response))
+    }
+
+    /// Takes the status from an answer, and sees to it that the connection can be used again; nobody waits for that.
+    fn finish(
+        &self,
+        address: SocketAddr,
+        connection: Connection,
+        response: Response<Incoming>,
+    ) -> StatusCode {
+        let status = response.status();
+        let mut discard = Discard::new(connection, response.into_body());
+        // mostly all of it came with the head
+        match Pin::new(&mut discard).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(connection)) => self.pool.put(address, connection),
+            Poll::Ready(None) => {}
+            Poll::Pending => {
+                let pool = Arc::clone(&self.pool);
+                self.tasks.spawn(async move {
+                    if let Ok(Some(connection)) = timeout(DISCARD_TIMEOUT, discard).await {
+                        pool.put(address, connection);
+                    }
+                });
+            }
+        }
+        status
     }
 }
 
-/// Reads an answer to its end, after which its connection is free again; dropping it unread would close the connection.
-async fn discard(mut body: Incoming) {
-    let mut read = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, Bytes::len);
-        if read > MAX_DISCARDED {
-            return;
-        }
+/// A request of its own: nothing of the head passes but what is named here, the token least of all.
+fn post(upstream: &Upstream, content_type: Option<HeaderValue>, body: Bytes) -> Post {
+    let mut request = Post::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = upstream.target.clone();
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, upstream.host.clone());
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
     }
+    request
 }
+
+#[cfg(test)]
+mod tests;
