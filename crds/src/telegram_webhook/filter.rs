@@ -43,9 +43,13 @@ pub struct FilterSpec {
         extend("maxItems" = 100, "x-kubernetes-list-type" = "set")
     )]
     pub commands: Vec<String>,
-    /// Conditions in CEL over `update`, the whole update as Telegram sent it, such as `update.message.text.size() < 500`. One that
-    /// can't be evaluated, because a field is missing, doesn't hold. None by default. The sidecar compiles them: one that it can't
-    /// compile makes it keep the configuration that it has, and `SecretsDelivered` is False until this is corrected.
+    /// Conditions in CEL over `update`, the whole update as Telegram sent it, such as
+    /// `!has(update.message) || !has(update.message.text) || update.message.text.size() < 500`. An expression without a value is
+    /// false, and the update is dropped: so guard every field that not every update has with has(), and try the expression
+    /// with the sidecar's `filter-test`. Besides CEL's operators there are has, all, exists, exists_one, size, contains, startsWith,
+    /// endsWith, int, double, string and bool; no matches. None by default. The sidecar compiles them: one that it can't compile, or
+    /// that takes from `update` a name that no update has, makes it keep the configuration that it has, and `SecretsDelivered`
+    /// is False until this is corrected.
     #[schemars(
         inner(length(min = 1, max = MAX_EXPRESSION_LENGTH)),
         extend("maxItems" = MAX_EXPRESSIONS, "x-kubernetes-list-type" = "set")
