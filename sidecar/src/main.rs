@@ -108,6 +108,7 @@ fn check(config: &ConfigSource) -> anyhow::Result<ExitCode> {
     match check::check(&config.source()) {
         Ok(policy) => {
             check::write_summary(&policy, io::stdout().lock())?;
+            check::write_warnings(&policy, io::stderr().lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {

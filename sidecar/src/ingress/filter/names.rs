@@ -34,6 +34,9 @@ fn distance(from: &str, to: &str) -> usize {
             left = cheapest;
             *above = cheapest;
         }
+        if let Some(first) = row.first_mut() {
+            *first = removed + 1;
+        }
     }
     row.last().copied().unwrap_or_default()
 }
@@ -66,7 +69,7 @@ mod tests {
     #[test]
     fn a_distance_is_the_number_of_changes() {
         for (from, to, expected) in
-            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("poll", "pool", 2), ("abc", "bcd", 2)]
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("poll", "pool", 1), ("abc", "bcd", 2)]
         {
             assert_eq!(distance(from, to), expected, "{from} {to}");
         }
