@@ -60,6 +60,12 @@ impl Problem {
         }
     }
 
+    /// What it says of a filter that is no part of a webhook.
+    pub(crate) fn of_filter(&self) -> Option<String> {
+        let Self::Field { field, reason, .. } = self else { return None };
+        Some(format!("{}: {reason}", field.strip_prefix("filter.").unwrap_or(field)))
+    }
+
     pub(super) fn field(place: &Place, field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Field { place: place.clone(), field: field.into(), reason: reason.into() }
     }
