@@ -71,8 +71,9 @@ pub struct TelegramWebhookSpec {
     pub limits: LimitsSpec,
     /// What happens to the webhook at Telegram when this resource is deleted. `Retain` leaves it registered, so that an
     /// accident can't silence a bot; `Delete` removes it, if it is still ours. The Service and the Secret of this resource are deleted
-    /// with it all the same: with `Retain` updates reach only what still runs and is still reachable, such as pods that have the
-    /// secret loaded behind a Service of your own. A resource that is made anew registers a new path and secret.
+    /// with it all the same: with `Retain` updates reach only what still runs and is reachable, which are pods that no other resource
+    /// selects, until they end, over a Service of your own. Everything else they find closed, and Telegram keeps them for a day. A
+    /// resource that is made anew registers a new path.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
