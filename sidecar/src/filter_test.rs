@@ -16,7 +16,7 @@ use crate::{
     config::{Findings, Place, Problem, Source},
     ingress::{
         filter::{Filter, Verdict},
-        update::{self, Malformed, NamedKind, Update},
+        update::{self, Malformed, Update},
     },
 };
 
@@ -149,11 +149,7 @@ struct Line<'u> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Update { update_id, kind, facts } = self.update;
-        let kind = match kind {
-            NamedKind::Known(kind) => kind.name(),
-            NamedKind::Unknown(_) => "unknown",
-        };
-        write!(f, "{update_id} {kind}")?;
+        write!(f, "{update_id} {}", kind.label())?;
         if let Some(chat) = facts.chat {
             write!(f, " chat {chat}")?;
         }

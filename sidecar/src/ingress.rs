@@ -16,12 +16,12 @@ pub mod update;
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 
 pub use self::{
-    allow_ip::Sources,
+    allow_ip::{Source, Sources},
     authenticate::{TOKEN_HEADER, verify_signature},
     reject::{Meaning, Reject},
 };
@@ -41,6 +41,8 @@ use crate::{
 
 /// Browsers never come here, but scanners grade the answer; there is no body whose type could be guessed.
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static(HSTS);
 
 /// Handles the requests of the webhook port.
 pub struct Ingress {
@@ -72,20 +74,23 @@ impl Ingress {
     async fn answer<B: Body<Data = Bytes>>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>> {
         let _in_flight = self.metrics.request_started();
         let mut seen = Seen::from(peer.client);
-        // one version of the policy for the whole request
-        let policy = self.policy.load_full();
-        let result = self.receive(&policy, peer, request, &mut seen).await;
-        let result = result.map_err(|reject| self.refuse_stranger(&policy, &seen, reject));
+        let (head, body) = request.into_parts();
+        let result = self.receive(peer, &head, body, &mut seen).await;
+        let result = result.map_err(|reject| self.refuse_stranger(&self.policy.load(), &seen, reject));
         let mut response = match &result {
             Ok(Delivered { .. }) => {
-                self.metrics.request_ended(&seen, "delivered");
-                empty(StatusCode::OK)
+                self.metrics.request_delivered(&seen);
+                // hyper takes the answer's map for the next request: by and by there is one of the right size, made once
+                empty(StatusCode::OK, head.headers)
             }
             Err(reject) => {
                 let meaning = reject.meaning();
-                self.metrics.request_ended(&seen, meaning.label);
+                self.metrics.request_refused(&seen, meaning.label);
                 audit::refused(reject, &meaning, &seen);
-                let mut response = empty(meaning.status);
+                // strangers may have made the request's as large as they could
+                let mut response = empty(meaning.status, HeaderMap::new());
+                // hyper writes it by itself, but not for a HEAD
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
                 response.headers_mut().extend(meaning.header);
                 response
             }
@@ -100,26 +105,12 @@ impl Ingress {
     /// The stages, in order.
     async fn receive<B: Body<Data = Bytes>>(
         &self,
-        policy: &Policy,
         peer: &Peer,
-        request: Request<B>,
+        head: &Parts,
+        body: B,
         seen: &mut Seen,
     ) -> Result<Delivered, Reject> {
-        let (head, body) = request.into_parts();
-        seen.client = client_ip::of_request(&policy.addresses().client, peer, &head.headers);
-        self.refuse_banned(policy, peer, seen)?;
-        allow_ip::port(&self.sources, policy, &head, seen)?;
-        let route = route::find(policy, &head.uri)?;
-        let webhook = Arc::clone(&route.webhook);
-        seen.webhook = Some(Arc::clone(&webhook));
-        allow_ip::webhook(&self.sources, &route, &head, seen)?;
-        route::require_post(&head.method)?;
-        let token = authenticate::token(&route, &head.headers);
-        seen.slot = Some(token.inspect_err(|_| {
-            self.metrics.token_mismatched(&webhook.name, policy.listed(seen.client));
-        })?);
-        self.sources.note(&webhook, seen.client);
-        peer.prove();
+        let webhook = self.authenticate(&self.policy.load(), peer, head, seen)?;
         let body = body::read(body, &head.headers, &webhook.limits).await?;
         if let Some(signature) = &webhook.signature {
             verify_signature(signature, &head.headers, &body, SystemTime::now())?;
@@ -130,6 +121,31 @@ impl Ingress {
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let delivered = self.crm.deliver(webhook, content_type, body, claim).await?;
         Ok(delivered)
+    }
+
+    /// The stages that need the head alone, all of them by one version of the policy.
+    fn authenticate(
+        &self,
+        policy: &Policy,
+        peer: &Peer,
+        head: &Parts,
+        seen: &mut Seen,
+    ) -> Result<Arc<Webhook>, Reject> {
+        seen.client = client_ip::of_request(&policy.addresses().client, peer, &head.headers);
+        self.refuse_banned(policy, peer, seen)?;
+        allow_ip::port(&self.sources, policy, head, seen)?;
+        let route = route::find(policy, &head.uri)?;
+        let webhook = route.webhook;
+        seen.webhook = Some(Arc::clone(webhook));
+        allow_ip::webhook(&self.sources, &route, head, seen)?;
+        route::require_post(&head.method)?;
+        let token = authenticate::token(&route, &head.headers);
+        seen.slot = Some(token.inspect_err(|_| {
+            self.metrics.token_mismatched(&webhook.name, policy.listed(seen.client));
+        })?);
+        self.sources.note(webhook, seen.client);
+        peer.prove();
+        Ok(Arc::clone(webhook))
     }
 
     /// Turns away whose ban began, or was learnt of, after its connection was let in.
@@ -156,9 +172,8 @@ impl Ingress {
     /// Reads the update, and refuses it where the CRM doesn't want it.
     fn judge(&self, webhook: &Webhook, body: &[u8], seen: &mut Seen) -> Result<(), Reject> {
         let update = update::parse(body)?;
-        let kind = update.kind.label();
-        seen.update = Some((update.update_id, kind));
-        self.metrics.update_received(&webhook.name, kind);
+        seen.update = Some((update.update_id, update.kind.label()));
+        self.metrics.update_received(webhook, update.kind);
         match webhook.filter.judge(&update, body) {
             Verdict::Forward => Ok(()),
             Verdict::Drop(rule) => Err(Reject::Filtered(rule)),
@@ -182,8 +197,13 @@ impl Handler for Ingress {
         Ok(if policy.listed(client) { Standing::Listed } else { Standing::Unlisted })
     }
 
-    async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.answer(peer, request).await
+    /// The future of the answer itself: one around it would be copied with it for every request.
+    fn handle(
+        &self,
+        peer: &Peer,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+        self.answer(peer, request)
     }
 }
 
@@ -201,13 +221,14 @@ impl Seen {
     }
 }
 
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+/// An answer whose headers go into a map that is no longer needed.
+fn empty(status: StatusCode, mut headers: HeaderMap) -> Response<Full<Bytes>> {
+    headers.clear();
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    *response.headers_mut() = headers;
     response
 }
 

@@ -1,8 +1,12 @@
 //! What the sidecar counts. Labels have few values: names of webhooks, ids of slots and closed sets of words; never a secret,
 //! an address or anything a client sent.
 
+mod tally;
+
 use std::{fmt, sync::Arc, time::Duration};
 
+pub use self::tally::Tally;
+use crate::{config::Webhook, ingress::Seen, logging};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text::encode},
@@ -14,9 +18,6 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use telegram_webhook_sidecar_config::AddressMode;
-
-use crate::{ingress::Seen, logging};
 
 /// Seconds; Telegram's own limit is 60.
 const UPSTREAM_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
@@ -111,7 +112,7 @@ pub enum ConnectionEnd {
 }
 
 /// Counts up while it lives.
-pub struct Gauged(Gauge);
+pub struct Gauged<'a>(&'a Gauge);
 
 // === impl Metrics ===
 
@@ -195,17 +196,12 @@ impl Metrics {
         registry
     }
 
-    pub fn request_started(&self) -> Gauged {
+    pub fn request_started(&self) -> Gauged<'_> {
         Gauged::up(&self.in_flight)
     }
 
-    pub fn request_ended(&self, seen: &Seen, outcome: &'static str) {
-        let labels = RequestLabels {
-            webhook: seen.webhook.as_ref().map(|webhook| Arc::clone(&webhook.name)),
-            slot: seen.slot,
-            outcome,
-        };
-        self.requests.get_or_create(&labels).inc();
+    pub fn request_refused(&self, seen: &Seen, outcome: &'static str) {
+        self.requests.get_or_create(&RequestLabels::of(seen, outcome)).inc();
     }
 
     /// `listed` is whether the client is where Telegram sends from.
@@ -215,35 +211,17 @@ impl Metrics {
         self.token_mismatches.get_or_create(&labels).inc();
     }
 
-    pub fn update_received(&self, webhook: &Arc<str>, kind: &'static str) {
-        self.updates.get_or_create(&UpdateLabels { webhook: Arc::clone(webhook), kind }).inc();
-    }
-
-    pub fn upstream_answered(&self, webhook: &Arc<str>, outcome: &'static str, took: Duration) {
-        let labels = UpstreamLabels { webhook: Arc::clone(webhook), outcome };
+    pub fn upstream_failed(&self, webhook: &Webhook, outcome: &'static str, took: Duration) {
+        let labels = UpstreamLabels { webhook: Arc::clone(&webhook.name), outcome };
         self.upstream_duration.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    pub fn connection_opened(&self) -> Gauged {
+    pub fn connection_opened(&self) -> Gauged<'_> {
         Gauged::up(&self.connections)
     }
 
     pub fn connection_ended(&self, end: ConnectionEnd) {
         self.connections_ended.get_or_create(&ConnectionLabels { outcome: end.label() }).inc();
-    }
-
-    /// Where a request with the right path and token came from.
-    pub fn source_address(&self, webhook: &Arc<str>, listed: bool, mode: AddressMode) {
-        let labels = SourceAddressLabels {
-            webhook: Arc::clone(webhook),
-            verdict: if listed { "listed" } else { "unlisted" },
-            mode: match mode {
-                AddressMode::Enforce => "Enforce",
-                AddressMode::Shadow => "Shadow",
-                AddressMode::Off => "Off",
-            },
-        };
-        self.source_addresses.get_or_create(&labels).inc();
     }
 
     pub fn source_visible(&self, webhook: &Arc<str>, visible: bool) {
@@ -280,6 +258,15 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+// === impl RequestLabels ===
+
+impl RequestLabels {
+    fn of(seen: &Seen, outcome: &'static str) -> Self {
+        let webhook = seen.webhook.as_ref().map(|webhook| Arc::clone(&webhook.name));
+        Self { webhook, slot: seen.slot, outcome }
     }
 }
 
@@ -322,14 +309,14 @@ impl Collector for LostLogLines {
 
 // === impl Gauged ===
 
-impl Gauged {
-    fn up(gauge: &Gauge) -> Self {
+impl<'a> Gauged<'a> {
+    fn up(gauge: &'a Gauge) -> Self {
         gauge.inc();
-        Self(gauge.clone())
+        Self(gauge)
     }
 }
 
-impl Drop for Gauged {
+impl Drop for Gauged<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

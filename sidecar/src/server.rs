@@ -8,6 +8,8 @@ mod linger;
 mod peer;
 mod places;
 pub mod tls;
+mod told;
+mod waiting;
 
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 

@@ -5,16 +5,11 @@ mod testssl;
 
 use std::{fs, path::PathBuf};
 
-use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
-};
 use telegram_webhook_tests::{
     pki::Authority,
-    sidecar::{ConfigFolder, Sidecar},
+    sidecar::{ConfigFolder, HOST, NAME, Sidecar, config},
 };
 use tempfile::TempDir;
-
-const HOST: &str = "hooks.example.com";
 
 /// A sidecar to look at, and a folder for what a scanner needs and says.
 struct Target {
@@ -26,11 +21,11 @@ struct Target {
 impl Target {
     async fn start() -> anyhow::Result<Self> {
         let authority = Authority::new()?;
-        let mut config = ConfigFolder::new()?;
-        config.set("support", &webhook(), &authority.issue(HOST)?);
-        config.publish()?;
+        let mut folder = ConfigFolder::new()?;
+        folder.set(NAME, &config(NAME, HOST, 3000), &authority.issue(HOST)?);
+        folder.publish()?;
         let target =
-            Self { sidecar: Sidecar::start(&config).await?, dir: tempfile::tempdir()?, _config: config };
+            Self { sidecar: Sidecar::start(&folder).await?, dir: tempfile::tempdir()?, _config: folder };
         fs::write(target.authority(), authority.pem())?;
         Ok(target)
     }
@@ -43,22 +38,6 @@ impl Target {
     /// Where the scanner writes what it found.
     fn report(&self) -> PathBuf {
         self.dir.path().join("report.json")
-    }
-}
-
-fn webhook() -> WebhookConfig {
-    WebhookConfig {
-        webhook: "crm/support".to_owned(),
-        bot_id: 123_456,
-        host: HOST.to_owned(),
-        slots: vec![Slot { id: 1, path: "/telegram/path".to_owned(), secret_token: "token".to_owned() }],
-        upstream: Upstream { port: 3000, path: "/webhooks/telegram".to_owned() },
-        client_address: ClientAddress::default(),
-        // where the scanners come from: a stranger would not be let far enough to find anything
-        source_address: SourceAddress { ranges: vec!["127.0.0.0/8".to_owned()], ..SourceAddress::default() },
-        hmac: None,
-        limits: Limits::default(),
-        filter: Filter::default(),
     }
 }
 

@@ -1,21 +1,22 @@
 //! A client that writes the bytes it is told and reads answers: what is tested are requests that no proper client would send.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
 };
-use telegram_webhook_tests::{pki::Authority, sidecar::Sidecar};
+use telegram_webhook_tests::{
+    pki::Authority,
+    sidecar::{DEADLINE, Sidecar},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An open connection.
 pub struct Connection<IO = TlsStream<TcpStream>> {

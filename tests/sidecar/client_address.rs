@@ -1,19 +1,19 @@
 //! Whose request it is: the address rules, and proxies in front that are believed only where they are trusted.
 
-use std::time::Duration;
-
 use telegram_webhook_sidecar_config::{
     AddressMode, AddressRefusal, AddressSource, LoadedConfig, SourceVisible,
 };
-use telegram_webhook_tests::wait;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
 use crate::{
-    client::{Answer, Connection},
-    fixture::{Fixture, HOST, PATH, TOKEN, TOKEN_HEADER, UPDATE, request},
+    client::Answer,
+    fixture::{
+        Fixture, HOST, PATH, TOKEN, TOKEN_HEADER, UPDATE, WEBHOOK, announcement, behind_a_proxy, request,
+    },
+    series::series,
 };
 
 const TELEGRAM: &str = "149.154.167.200";
@@ -23,20 +23,14 @@ const STRANGER: &str = "203.0.113.9";
 async fn fixture(source: AddressSource) -> anyhow::Result<Fixture> {
     Fixture::start_with(|config| {
         config.source_address.ranges = vec!["149.154.160.0/20".to_owned(), "2001:db8::/64".to_owned()];
-        config.client_address.source = source;
         if source != AddressSource::Peer {
-            config.client_address.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
+            config.client_address = behind_a_proxy(source);
         }
     })
     .await
 }
 
-fn v1(client: &str) -> Vec<u8> {
-    let (family, server) = if client.contains(':') { ("TCP6", "::1") } else { ("TCP4", "127.0.0.1") };
-    format!("PROXY {family} {client} {server} 40000 443\r\n").into_bytes()
-}
-
-/// The same of version 2, with an attribute behind the addresses.
+/// The [`announcement`] of version 2, with an attribute behind the addresses.
 fn v2(client: [u8; 4]) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x13".to_vec();
     header.extend(client);
@@ -45,12 +39,8 @@ fn v2(client: [u8; 4]) -> Vec<u8> {
     header
 }
 
-async fn connect_as(fixture: &Fixture, header: &[u8]) -> anyhow::Result<Connection> {
-    Connection::open_announced(&fixture.sidecar, &fixture.authority, HOST, header).await
-}
-
-async fn ask_as(fixture: &Fixture, header: &[u8]) -> anyhow::Result<Answer> {
-    connect_as(fixture, header).await?.ask(request(PATH, TOKEN, UPDATE)).await
+async fn ask_as(fixture: &Fixture, header: impl AsRef<[u8]>) -> anyhow::Result<Answer> {
+    fixture.connect_announced(header).await?.ask(request(PATH, TOKEN, UPDATE)).await
 }
 
 fn forwarded(lines: &[&str]) -> String {
@@ -61,27 +51,15 @@ fn forwarded(lines: &[&str]) -> String {
     )
 }
 
-fn ended(outcome: &str) -> String {
-    format!("telegram_webhook_sidecar_connections_ended_total{{outcome=\"{outcome}\"}}")
-}
-
-/// Waits until connections have ended in this way, so many or more.
-async fn wait_until_ended(fixture: &Fixture, outcome: &str, times: u64) -> anyhow::Result<()> {
-    wait::until(outcome, Duration::from_secs(30), || async {
-        Ok((fixture.metric(&ended(outcome)).await? >= times).then_some(()))
-    })
-    .await
-}
-
 /// Fails unless the sidecar ends a connection that begins so, without a byte of an answer.
 async fn assert_dropped(fixture: &Fixture, bytes: &[u8], outcome: &str) -> anyhow::Result<()> {
-    let before = fixture.metric(&ended(outcome)).await?;
+    let before = fixture.ended(outcome).await?;
     // it may be gone before it is ours, or before it has said anything
     if let Ok(mut stream) = TcpStream::connect(fixture.sidecar.webhook_address).await {
         drop(stream.write_all(bytes).await);
         assert_eq!(stream.read(&mut [0]).await.unwrap_or_default(), 0, "{outcome}");
     }
-    wait_until_ended(fixture, outcome, before + 1).await
+    fixture.wait_for_ended(outcome, before + 1).await
 }
 
 #[tokio::test]
@@ -99,19 +77,19 @@ async fn only_the_declared_addresses_are_let_in_and_no_header_changes_that() -> 
     }
     assert!(fixture.crm.has_received_nothing_more());
     // nobody speaks the PROXY protocol where it isn't declared
-    assert!(connect_as(&fixture, &v1(TELEGRAM)).await.is_err());
-    wait_until_ended(&fixture, "handshake_failed", 1).await
+    assert!(fixture.connect_from(TELEGRAM).await.is_err());
+    fixture.wait_for_ended("handshake_failed", 1).await
 }
 
 #[tokio::test]
 async fn the_proxy_protocol_tells_the_client_in_both_versions() -> anyhow::Result<()> {
     let fixture = fixture(AddressSource::ProxyProtocol).await?;
     for (header, status) in [
-        (v1(TELEGRAM), 200),
-        (v1(STRANGER), 403),
-        (v1("2001:db8::1"), 200),
-        (v1("::ffff:149.154.167.200"), 200),
-        (v1("2001:db8:1::1"), 403),
+        (announcement(TELEGRAM).into_bytes(), 200),
+        (announcement(STRANGER).into_bytes(), 403),
+        (announcement("2001:db8::1").into_bytes(), 200),
+        (announcement("::ffff:149.154.167.200").into_bytes(), 200),
+        (announcement("2001:db8:1::1").into_bytes(), 403),
         (v2([149, 154, 167, 200]), 200),
         (v2([203, 0, 113, 9]), 403),
         // the proxy itself, which is nobody Telegram sends from
@@ -120,7 +98,7 @@ async fn the_proxy_protocol_tells_the_client_in_both_versions() -> anyhow::Resul
     ] {
         assert_eq!(ask_as(&fixture, &header).await?.status, status, "{:?}", String::from_utf8_lossy(&header));
     }
-    let mut connection = connect_as(&fixture, &v1(STRANGER)).await?;
+    let mut connection = fixture.connect_from(STRANGER).await?;
     assert_eq!(connection.ask(forwarded(&[TELEGRAM])).await?.status, 403, "a header changes nothing");
     Ok(())
 }
@@ -141,7 +119,7 @@ async fn a_connection_without_a_whole_proxy_header_is_dropped() -> anyhow::Resul
     // the tests are no trusted proxy any more
     fixture.config.client_address.trusted_proxies = vec!["192.0.2.0/24".to_owned()];
     fixture.reconfigure().await?;
-    assert_dropped(&fixture, &v1(TELEGRAM), "untrusted_proxy").await?;
+    assert_dropped(&fixture, announcement(TELEGRAM).as_bytes(), "untrusted_proxy").await?;
     assert!(fixture.crm.has_received_nothing_more());
     Ok(())
 }
@@ -150,10 +128,9 @@ async fn a_connection_without_a_whole_proxy_header_is_dropped() -> anyhow::Resul
 async fn where_the_client_is_found_changes_with_the_configuration() -> anyhow::Result<()> {
     let mut fixture = fixture(AddressSource::Peer).await?;
     assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 403);
-    fixture.config.client_address.source = AddressSource::ProxyProtocol;
-    fixture.config.client_address.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
+    fixture.config.client_address = behind_a_proxy(AddressSource::ProxyProtocol);
     fixture.reconfigure().await?;
-    assert_eq!(ask_as(&fixture, &v1(TELEGRAM)).await?.status, 200);
+    assert_eq!(ask_as(&fixture, announcement(TELEGRAM)).await?.status, 200);
     fixture.config.client_address.source = AddressSource::XForwardedFor;
     fixture.reconfigure().await?;
     assert_eq!(fixture.ask(forwarded(&[TELEGRAM])).await?.status, 200);
@@ -192,13 +169,12 @@ async fn an_unlisted_client_can_be_closed_before_the_handshake() -> anyhow::Resu
     })
     .await?;
     assert!(fixture.connect().await.is_err());
-    wait_until_ended(&fixture, "unlisted", 1).await?;
-    fixture.config.client_address.source = AddressSource::ProxyProtocol;
-    fixture.config.client_address.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
+    fixture.wait_for_ended("unlisted", 1).await?;
+    fixture.config.client_address = behind_a_proxy(AddressSource::ProxyProtocol);
     fixture.reconfigure().await?;
-    assert_eq!(ask_as(&fixture, &v1(TELEGRAM)).await?.status, 200);
-    assert!(connect_as(&fixture, &v1(STRANGER)).await.is_err());
-    wait_until_ended(&fixture, "unlisted", 2).await?;
+    assert_eq!(ask_as(&fixture, announcement(TELEGRAM)).await?.status, 200);
+    assert!(fixture.connect_from(STRANGER).await.is_err());
+    fixture.wait_for_ended("unlisted", 2).await?;
     // where requests name their clients nothing is known by then
     fixture.config.client_address.source = AddressSource::XForwardedFor;
     fixture.reconfigure().await?;
@@ -215,7 +191,7 @@ async fn sources(fixture: &Fixture) -> anyhow::Result<Option<SourceVisible>> {
 #[tokio::test]
 async fn enforcement_that_refuses_telegram_itself_is_said_and_shadow_lets_it_in() -> anyhow::Result<()> {
     let mut fixture = fixture(AddressSource::Peer).await?;
-    let visible = "telegram_webhook_sidecar_source_visible{webhook=\"crm/support\"}";
+    let visible = &series("source_visible", &[("webhook", WEBHOOK)]);
     // a stranger's request says nothing about Telegram
     assert_eq!(fixture.ask(request(PATH, "wrong", UPDATE)).await?.status, 403);
     assert_eq!(sources(&fixture).await?, None);
@@ -233,67 +209,19 @@ async fn enforcement_that_refuses_telegram_itself_is_said_and_shadow_lets_it_in(
         fixture.sidecar.log().into_iter().skip(before).filter(|line| line.contains(fix)).collect();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("\"level\":\"ERROR\""), "{said:?}");
-    let refused = "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"address_not_allowed\"}";
-    assert_eq!(fixture.metric(refused).await?, 2);
+    assert_eq!(fixture.requests("address_not_allowed").await?, 2);
 
     fixture.config.source_address.mode = AddressMode::Shadow;
     fixture.reconfigure().await?;
     assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     assert_eq!(sources(&fixture).await?, seen(3));
-    let counted = |mode| {
-        format!(
-            "telegram_webhook_sidecar_source_address_total{{webhook=\"crm/support\",verdict=\"unlisted\",mode=\"{mode}\"}}"
-        )
-    };
-    assert_eq!(fixture.metric(&counted("Shadow")).await?, 1);
-    assert_eq!(fixture.metric(&counted("Enforce")).await?, 2);
+    for (mode, times) in [("Shadow", 1), ("Enforce", 2)] {
+        let labels = [("webhook", WEBHOOK), ("verdict", "unlisted"), ("mode", mode)];
+        assert_eq!(fixture.metric(&series("source_address_total", &labels)).await?, times, "{mode}");
+    }
     fixture.config.source_address.mode = AddressMode::Off;
     fixture.reconfigure().await?;
     assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     assert_eq!(sources(&fixture).await?, seen(3));
-    Ok(())
-}
-
-#[tokio::test]
-async fn one_address_holds_few_connections_without_proof() -> anyhow::Result<()> {
-    let fixture = fixture(AddressSource::ProxyProtocol).await?;
-    let mut telegram = connect_as(&fixture, &v1(TELEGRAM)).await?;
-    let mut other = connect_as(&fixture, &v1("203.0.113.8")).await?;
-    let mut crowd = Vec::new();
-    for _ in 0..20 {
-        crowd.push(connect_as(&fixture, &v1(STRANGER)).await?);
-    }
-    for evicted in &mut crowd[..4] {
-        assert!(evicted.is_closed().await);
-    }
-    assert_eq!(fixture.metric(&ended("evicted")).await?, 4);
-    for kept in crowd[4..].iter_mut().chain([&mut other]) {
-        // of so many the last are too many in a second
-        let status = kept.ask(request("/", "", "")).await?.status;
-        assert!(status == 403 || status == 429, "{status}");
-    }
-    // listed addresses hold as many as they like
-    let mut many = Vec::new();
-    for _ in 0..20 {
-        many.push(connect_as(&fixture, &v1(TELEGRAM)).await?);
-    }
-    for connection in many.iter_mut().chain([&mut telegram]) {
-        assert_eq!(connection.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn one_address_gets_few_handshakes_in_a_second() -> anyhow::Result<()> {
-    let fixture = fixture(AddressSource::ProxyProtocol).await?;
-    // nothing but the header: a handshake would slow us down
-    let mut streams = Vec::new();
-    for _ in 0..120 {
-        let mut stream = TcpStream::connect(fixture.sidecar.webhook_address).await?;
-        stream.write_all(&v1(STRANGER)).await?;
-        streams.push(stream);
-    }
-    wait_until_ended(&fixture, "handshake_rate", 1).await?;
-    assert_eq!(ask_as(&fixture, &v1(TELEGRAM)).await?.status, 200);
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -12,13 +11,12 @@ use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use telegram_webhook_tests::sidecar::DEADLINE;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     time::timeout,
 };
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What it answers with.
 #[derive(Clone)]

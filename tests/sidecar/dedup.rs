@@ -1,35 +1,23 @@
 //! Each update reaches the CRM once, whatever Telegram sends again and whatever is killed.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use rustix::process::Signal;
 use telegram_webhook_tests::sidecar::Sidecar;
-use tokio::time::timeout;
 
 use crate::{
     crm::Reply,
     fixture::{self, Fixture, PATH, TOKEN, request},
+    series::series,
 };
-
-const DEADLINE: Duration = Duration::from_secs(10);
 
 fn update(id: i64) -> Vec<u8> {
     request(PATH, TOKEN, fixture::update(id))
 }
 
-fn series(outcome: &str) -> String {
-    format!(
-        "telegram_webhook_sidecar_requests_total{{webhook=\"crm/support\",slot=\"1\",outcome=\"{outcome}\"}}"
-    )
-}
-
 /// Waits until so many requests are being worked on.
 async fn wait_for_in_flight(fixture: &Fixture, count: u64) -> anyhow::Result<()> {
-    timeout(DEADLINE, async {
-        while fixture.metric("telegram_webhook_sidecar_requests_in_flight").await? != count {}
-        anyhow::Ok(())
-    })
-    .await?
+    fixture.wait_for_metric(&series("requests_in_flight", &[]), |in_flight| in_flight == count).await
 }
 
 /// Ends the sidecar as a crash would and starts another one with the same state.
@@ -49,8 +37,8 @@ async fn an_update_that_is_sent_again_reaches_the_crm_once() -> anyhow::Result<(
     again.assert_bare();
     fixture.crm.received().await?;
     assert!(fixture.crm.has_received_nothing_more());
-    assert_eq!(fixture.metric(&series("duplicate")).await?, 1);
-    assert_eq!(fixture.metric(&series("delivered")).await?, 1);
+    assert_eq!(fixture.requests("duplicate").await?, 1);
+    assert_eq!(fixture.requests("delivered").await?, 1);
     Ok(())
 }
 
@@ -79,7 +67,7 @@ async fn an_update_stays_known_when_the_sidecar_is_killed() -> anyhow::Result<()
         assert_eq!(fixture.ask(update(id)).await?.status, 200);
     }
     assert!(fixture.crm.has_received_nothing_more());
-    assert_eq!(fixture.metric(&series("duplicate")).await?, 3);
+    assert_eq!(fixture.requests("duplicate").await?, 3);
     assert_eq!(fixture.ask(update(4)).await?.status, 200);
     fixture.crm.received().await?;
     Ok(())
@@ -98,7 +86,7 @@ async fn of_two_copies_at_the_same_moment_the_crm_sees_one_and_both_get_its_answ
     assert_eq!(first.answer().await?.status, 200);
     assert_eq!(second.answer().await?.status, 200);
     assert!(fixture.crm.has_received_nothing_more());
-    assert_eq!(fixture.metric(&series("duplicate")).await?, 1);
+    assert_eq!(fixture.requests("duplicate").await?, 1);
     Ok(())
 }
 
@@ -118,7 +106,7 @@ async fn when_the_first_copy_fails_the_second_is_delivered() -> anyhow::Result<(
     assert_eq!(second.answer().await?.status, 503, "it was an update of its own, and failed too");
     fixture.crm.reply_with(Reply { status: 200, headers: Vec::new(), body: "" });
     assert_eq!(fixture.ask(update(1)).await?.status, 200);
-    assert_eq!(fixture.metric(&series("delivered")).await?, 1);
+    assert_eq!(fixture.requests("delivered").await?, 1);
     Ok(())
 }
 
@@ -136,7 +124,7 @@ async fn a_copy_that_waits_too_long_is_told_to_try_again() -> anyhow::Result<()>
     let answer = second.answer().await?;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
     answer.assert_bare();
-    assert_eq!(fixture.metric(&series("in_progress")).await?, 1);
+    assert_eq!(fixture.requests("in_progress").await?, 1);
     fixture.crm.hold(false);
     assert_eq!(first.answer().await?.status, 200);
     Ok(())

@@ -1,14 +1,12 @@
 //! What the CRM gets, and what Telegram hears about it.
 
-use std::time::Duration;
-
 use telegram_webhook_sidecar_config::Limits;
-use tokio::time::timeout;
 
 use crate::{
     client::Answer,
     crm::{Crm, Reply},
-    fixture::{Fixture, PATH, TOKEN, TOKEN_HEADER, UPDATE, request, update},
+    fixture::{Fixture, PATH, TOKEN, TOKEN_HEADER, UPDATE, WEBHOOK, request, update},
+    series::series,
 };
 
 fn assert_try_again(answer: &Answer) {
@@ -95,9 +93,7 @@ async fn any_other_answer_of_the_crm_means_try_again() -> anyhow::Result<()> {
         let answer = connection.ask(request(PATH, TOKEN, UPDATE)).await?;
         assert_try_again(&answer);
     }
-    let series =
-        "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"crm_status\"}";
-    assert_eq!(fixture.metric(series).await?, 10);
+    assert_eq!(fixture.requests("crm_status").await?, 10);
     Ok(())
 }
 
@@ -132,18 +128,9 @@ async fn the_crm_finishes_an_update_whose_sender_has_gone() -> anyhow::Result<()
     connection.send(request(PATH, TOKEN, update(7))).await?;
     assert_eq!(fixture.crm.received().await?.1, update(7));
     drop(connection);
-    let ended = "telegram_webhook_sidecar_requests_in_flight";
-    timeout(Duration::from_secs(10), async {
-        while fixture.metric(ended).await? > 0 {}
-        anyhow::Ok(())
-    })
-    .await??;
+    fixture.wait_for_metric(&series("requests_in_flight", &[]), |in_flight| in_flight == 0).await?;
     fixture.crm.hold(false);
-    let delivered = "telegram_webhook_sidecar_upstream_duration_seconds_count{webhook=\"crm/support\",outcome=\"delivered\"}";
-    timeout(Duration::from_secs(10), async {
-        while fixture.metric(delivered).await? == 0 {}
-        anyhow::Ok(())
-    })
-    .await??;
-    Ok(())
+    let labels = [("webhook", WEBHOOK), ("outcome", "delivered")];
+    let delivered = series("upstream_duration_seconds_count", &labels);
+    fixture.wait_for_metric(&delivered, |delivered| delivered > 0).await
 }

@@ -1,24 +1,23 @@
 //! A sidecar with one bot and its CRM, ready to be sent requests.
 
-use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
-};
+use anyhow::bail;
+use telegram_webhook_sidecar_config::{AddressSource, ClientAddress, WebhookConfig};
 use telegram_webhook_tests::{
     pki::{Authority, Leaf},
-    sidecar::{ConfigFolder, Sidecar},
+    sidecar::{ConfigFolder, DEADLINE, Sidecar},
+    wait,
+};
+
+pub use telegram_webhook_tests::{
+    crm::SECRET_HEADER as TOKEN_HEADER,
+    sidecar::{HOST, NAME, PATH, TOKEN, WEBHOOK, config, slot},
 };
 
 use crate::{
     client::{Answer, Connection},
     crm::Crm,
+    series,
 };
-
-pub const HOST: &str = "hooks.example.com";
-pub const PATH: &str = "/telegram/0123456789abcdef0123456789abcdef";
-pub const TOKEN: &str = "aToken-that_Telegram-was_told-0123456789abc";
-/// Folder of the fixture's webhook.
-pub const NAME: &str = "support";
-pub use telegram_webhook_tests::crm::SECRET_HEADER as TOKEN_HEADER;
 
 /// Everything that a test needs.
 pub struct Fixture {
@@ -30,25 +29,15 @@ pub struct Fixture {
     pub sidecar: Sidecar,
 }
 
-pub fn slot(id: i64, path: &str, token: &str) -> Slot {
-    Slot { id, path: path.to_owned(), secret_token: token.to_owned() }
+/// The tests are the proxy in front, and tell in this way whose a connection or a request is.
+pub fn behind_a_proxy(source: AddressSource) -> ClientAddress {
+    ClientAddress { source, trusted_proxies: vec!["127.0.0.0/8".to_owned()] }
 }
 
-pub fn config(name: &str, host: &str, port: u16) -> WebhookConfig {
-    WebhookConfig {
-        webhook: format!("crm/{name}"),
-        // each its own bot
-        bot_id: name.bytes().map(i64::from).sum(),
-        host: host.to_owned(),
-        slots: vec![slot(1, PATH, TOKEN)],
-        upstream: Upstream { port, path: "/webhooks/telegram".to_owned() },
-        client_address: ClientAddress::default(),
-        // where the tests come from
-        source_address: SourceAddress { ranges: vec!["127.0.0.0/8".to_owned()], ..SourceAddress::default() },
-        hmac: None,
-        limits: Limits::default(),
-        filter: Filter::default(),
-    }
+/// How a proxy says whose a connection is, by version 1 of its protocol.
+pub fn announcement(client: &str) -> String {
+    let (family, server) = if client.contains(':') { ("TCP6", "::1") } else { ("TCP4", "127.0.0.1") };
+    format!("PROXY {family} {client} {server} 40000 443\r\n")
 }
 
 /// An update that the default filter lets through.
@@ -112,6 +101,16 @@ impl Fixture {
         Connection::open(&self.sidecar, &self.authority, HOST).await
     }
 
+    /// Connects as a proxy does that says first whose connection it is.
+    pub async fn connect_announced(&self, announcement: impl AsRef<[u8]>) -> anyhow::Result<Connection> {
+        Connection::open_announced(&self.sidecar, &self.authority, HOST, announcement).await
+    }
+
+    /// The same for this client.
+    pub async fn connect_from(&self, client: &str) -> anyhow::Result<Connection> {
+        self.connect_announced(announcement(client)).await
+    }
+
     /// Sends a request over a connection of its own.
     pub async fn ask(&self, request: impl AsRef<[u8]>) -> anyhow::Result<Answer> {
         self.connect().await?.ask(request).await
@@ -123,10 +122,34 @@ impl Fixture {
         Connection::open_admin(&self.sidecar).await?.ask(request).await
     }
 
-    /// The value of one series, 0 while it isn't there.
+    /// The value of one series. One with labels is not there before it counts, and is 0.
     pub async fn metric(&self, series: &str) -> anyhow::Result<u64> {
         let metrics = self.admin("GET", "/metrics").await?.body;
-        let value = metrics.lines().find_map(|line| line.strip_prefix(series));
-        Ok(value.map_or(Ok(0), |value| value.trim().parse())?)
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        match value {
+            Some(value) => Ok(value.parse()?),
+            None if series.contains('{') => Ok(0),
+            None => bail!("no series {series}"),
+        }
+    }
+
+    /// How many requests came to this outcome, of those that carried the token of slot 1.
+    pub async fn requests(&self, outcome: &str) -> anyhow::Result<u64> {
+        self.metric(&series::requests(outcome)).await
+    }
+
+    /// How many connections ended in this way.
+    pub async fn ended(&self, outcome: &str) -> anyhow::Result<u64> {
+        self.metric(&series::ended(outcome)).await
+    }
+
+    /// Waits until a series has a value that is wanted.
+    pub async fn wait_for_metric(&self, series: &str, is_wanted: impl Fn(u64) -> bool) -> anyhow::Result<()> {
+        wait::until(series, DEADLINE, async || Ok(is_wanted(self.metric(series).await?).then_some(()))).await
+    }
+
+    /// Waits until so many connections, or more, have ended in this way.
+    pub async fn wait_for_ended(&self, outcome: &str, times: u64) -> anyhow::Result<()> {
+        self.wait_for_metric(&series::ended(outcome), |ended| ended >= times).await
     }
 }

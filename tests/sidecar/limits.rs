@@ -1,15 +1,16 @@
 //! Whoever asks too often is told to wait, and whoever is banned isn't answered at all.
 
-use std::{process::Output, time::Duration};
+use std::process::Output;
 
 use serde_json::{Value, json};
-use telegram_webhook_sidecar_config::{AddressMode, AddressSource, Ban, ClientAddress, Rate, WebhookConfig};
-use telegram_webhook_tests::{sidecar::binary, wait};
+use telegram_webhook_sidecar_config::{AddressMode, AddressSource, Ban, Rate, WebhookConfig};
+use telegram_webhook_tests::sidecar::binary;
 use tokio::process::Command;
 
 use crate::{
-    client::{Answer, Connection},
-    fixture::{Fixture, HOST, PATH, TOKEN, UPDATE, request, update},
+    client::Answer,
+    fixture::{Fixture, NAME, PATH, TOKEN, UPDATE, behind_a_proxy, request, update},
+    series::{requests_of, series},
 };
 
 /// The tests come from addresses that are nobody's, and are let in all the same.
@@ -51,8 +52,8 @@ async fn a_stranger_who_fails_too_often_has_to_wait_and_nobody_else() -> anyhow:
     for _ in 0..10 {
         assert_eq!(connection.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200, "it authenticates");
     }
-    let limited = "telegram_webhook_sidecar_requests_total{webhook=\"\",slot=\"\",outcome=\"rate_limited_unauthenticated\"}";
-    assert_eq!(fixture.metric(limited).await?, 2);
+    let limited = requests_of("", "", "rate_limited_unauthenticated");
+    assert_eq!(fixture.metric(&limited).await?, 2);
     let line = fixture.sidecar.logged(0, "request refused").await?;
     assert!(line.contains("127.0.0.1"), "{line}");
     Ok(())
@@ -87,8 +88,7 @@ async fn telegram_is_asked_to_come_again_soon_when_it_sends_more_than_it_may() -
     answer.assert_bare();
     assert!(fixture.crm.has_received_nothing_more());
     assert_eq!(connection.ask(request(PATH, "wrong", UPDATE)).await?.status, 401);
-    let limited = "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"rate_limited_authenticated\"}";
-    assert_eq!(fixture.metric(limited).await?, 1);
+    assert_eq!(fixture.requests("rate_limited_authenticated").await?, 1);
     Ok(())
 }
 
@@ -109,9 +109,7 @@ async fn who_is_banned_for_ever_is_cut_off_and_nobody_but_the_configuration_lift
     assert!(open.is_closed().await);
     assert!(fixture.connect().await.is_err(), "closed before the handshake");
     assert!(fixture.crm.has_received_nothing_more());
-    assert!(
-        fixture.metric("telegram_webhook_sidecar_connections_ended_total{outcome=\"banned\"}").await? > 0
-    );
+    assert!(fixture.ended("banned").await? > 0);
 
     let listed: Value = serde_json::from_str(&fixture.admin("GET", "/bans").await?.body)?;
     assert_eq!(listed, json!([{"address": "127.0.0.0/8", "permanent": true, "webhook": "crm/support"}]));
@@ -136,25 +134,16 @@ async fn who_is_banned_for_ever_is_cut_off_and_nobody_but_the_configuration_lift
     Ok(())
 }
 
-/// A connection of this client through the trusted proxy, which the tests are.
-async fn connect_from(fixture: &Fixture, client: &str) -> anyhow::Result<Connection> {
-    let announcement = format!("PROXY TCP4 {client} 192.0.2.1 4711 443\r\n");
-    Connection::open_announced(&fixture.sidecar, &fixture.authority, HOST, &announcement).await
-}
-
 #[tokio::test]
 async fn who_insists_is_banned_until_it_is_lifted() -> anyhow::Result<()> {
     const STRANGER: &str = "198.51.100.7";
     let fixture = Fixture::start_with(|config| {
         strangers(config);
-        config.client_address = ClientAddress {
-            source: AddressSource::ProxyProtocol,
-            trusted_proxies: vec!["127.0.0.0/8".to_owned()],
-        };
+        config.client_address = behind_a_proxy(AddressSource::ProxyProtocol);
         config.limits.ban = Some(Ban { failures: 3, window_seconds: 3600, duration_seconds: 3600 });
     })
     .await?;
-    let mut open = connect_from(&fixture, STRANGER).await?;
+    let mut open = fixture.connect_from(STRANGER).await?;
     for _ in 0..3 {
         assert_eq!(open.ask(request(PATH, "wrong", UPDATE)).await?.status, 401);
     }
@@ -167,12 +156,11 @@ async fn who_insists_is_banned_until_it_is_lifted() -> anyhow::Result<()> {
     assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
     answer.assert_bare();
     assert!(open.is_closed().await);
-    assert!(connect_from(&fixture, STRANGER).await.is_err(), "closed before the handshake");
-    let mut other = connect_from(&fixture, "198.51.100.8").await?;
+    assert!(fixture.connect_from(STRANGER).await.is_err(), "closed before the handshake");
+    let mut other = fixture.connect_from("198.51.100.8").await?;
     assert_eq!(other.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
-    for (series, value) in [("bans_total", 1), ("bans_active", 1)] {
-        let series = format!("telegram_webhook_sidecar_{series}");
-        assert_eq!(fixture.metric(&format!("{series} ")).await?, value, "{series}");
+    for name in ["bans_total", "bans_active"] {
+        assert_eq!(fixture.metric(&series(name, &[])).await?, 1, "{name}");
     }
 
     let shown = String::from_utf8(bans(&fixture, &[]).await?.stdout)?;
@@ -182,7 +170,7 @@ async fn who_insists_is_banned_until_it_is_lifted() -> anyhow::Result<()> {
     assert!(lifted.status.success());
     assert_eq!(String::from_utf8(lifted.stdout)?, format!("lifted: {STRANGER}\n"));
     assert_eq!(fixture.admin("GET", "/bans").await?.body, "[]");
-    let mut again = connect_from(&fixture, STRANGER).await?;
+    let mut again = fixture.connect_from(STRANGER).await?;
     assert_eq!(again.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     Ok(())
 }
@@ -196,14 +184,11 @@ async fn what_is_wrong_with_the_limits_is_named_and_the_old_ones_stay() -> anyho
     .await?;
     fixture.config.limits.unauthenticated.requests = 0;
     fixture.config.limits.banned = vec!["149.154.0.0/16".to_owned()];
-    fixture.folder.set(crate::fixture::NAME, &fixture.config, &fixture.certificate);
+    fixture.folder.set(NAME, &fixture.config, &fixture.certificate);
     fixture.publish("new configuration refused, the old one stays in use").await?;
     for problem in ["limits.unauthenticated.requests: must be 1 to 1000000", "149.154.0.0/16 overlaps"] {
         // each has a line of its own
-        wait::until(problem, Duration::from_secs(30), || async {
-            Ok(fixture.sidecar.log().iter().any(|line| line.contains(problem)).then_some(()))
-        })
-        .await?;
+        fixture.sidecar.logged_where(problem, |line| line.contains(problem)).await?;
     }
     assert_eq!(fixture.ask(request("/", TOKEN, UPDATE)).await?.status, 404);
     assert_eq!(fixture.ask(request("/", TOKEN, UPDATE)).await?.status, 429);

@@ -3,6 +3,7 @@
 mod client;
 mod crm;
 mod fixture;
+mod series;
 
 mod attacks;
 mod client_address;

@@ -1,11 +1,11 @@
 //! What does not come from Telegram, or not as it should, never reaches the CRM.
 
 use telegram_webhook_sidecar_config::Limits;
-use telegram_webhook_tests::wait;
 
 use crate::{
     client::Answer,
     fixture::{Fixture, HOST, PATH, TOKEN, TOKEN_HEADER, UPDATE, request, slot},
+    series,
 };
 
 /// Fails unless the request was refused with this status and nothing came through.
@@ -108,11 +108,7 @@ async fn the_refusal_of_a_large_body_reaches_a_client_that_is_still_sending_it()
         "POST {PATH} HTTP/1.1\r\nHost: h\r\n{TOKEN_HEADER}: {TOKEN}\r\nContent-Length: 80000\r\n\r\n"
     );
     connection.send(head).await?;
-    let refused = "telegram_webhook_sidecar_requests_total{webhook=\"crm/support\",slot=\"1\",outcome=\"body_too_large\"}";
-    wait::until("the refusal", std::time::Duration::from_secs(30), || async {
-        Ok((fixture.metric(refused).await? > 0).then_some(()))
-    })
-    .await?;
+    fixture.wait_for_metric(&series::requests("body_too_large"), |refused| refused > 0).await?;
     // the sidecar has answered by now; a reset would make the second of these fail
     connection.send(&body).await?;
     fixture.admin("GET", "/livez").await?;

@@ -5,7 +5,10 @@ use std::fs;
 use telegram_webhook_sidecar_config::{LoadedConfig, digest};
 use telegram_webhook_tests::{pki::Authority, sidecar::Sidecar};
 
-use crate::fixture::{Fixture, HOST, NAME, PATH, TOKEN, UPDATE, config, request, slot, update};
+use crate::{
+    fixture::{Fixture, HOST, NAME, PATH, TOKEN, UPDATE, WEBHOOK, config, request, slot, update},
+    series::{requests_of, series},
+};
 
 const REFUSED: &str = "new configuration refused, the old one stays in use";
 const NOT_READY: &str = "no configuration: its TelegramWebhook is not ready yet or was deleted";
@@ -30,13 +33,10 @@ async fn a_rotation_accepts_both_slots_and_then_the_new_one_only() -> anyhow::Re
     assert_eq!(connection.ask(old(5)).await?.status, 404);
     assert_eq!(connection.ask(new(6)).await?.status, 200);
 
-    let delivered = |slot: u8| {
-        format!(
-            "telegram_webhook_sidecar_requests_total{{webhook=\"crm/support\",slot=\"{slot}\",outcome=\"delivered\"}}"
-        )
-    };
-    assert_eq!(fixture.metric(&delivered(1)).await?, 2);
-    assert_eq!(fixture.metric(&delivered(2)).await?, 2);
+    for slot in ["1", "2"] {
+        let delivered = requests_of(WEBHOOK, slot, "delivered");
+        assert_eq!(fixture.metric(&delivered).await?, 2, "{slot}");
+    }
     Ok(())
 }
 
@@ -75,10 +75,10 @@ async fn a_bad_version_is_refused_as_a_whole_and_counted_once() -> anyhow::Resul
     fixture.folder.set(NAME, &fixture.config, &fixture.certificate);
     fixture.publish("configuration loaded").await?;
     assert_eq!(fixture.ask(request("/telegram/next", "next", UPDATE)).await?.status, 200);
-    let reloads =
-        |result: &str| format!("telegram_webhook_sidecar_config_reloads_total{{result=\"{result}\"}}");
-    assert_eq!(fixture.metric(&reloads("failed")).await?, 1);
-    assert_eq!(fixture.metric(&reloads("ok")).await?, 2);
+    for (result, times) in [("failed", 1), ("ok", 2)] {
+        let reloads = series("config_reloads_total", &[("result", result)]);
+        assert_eq!(fixture.metric(&reloads).await?, times, "{result}");
+    }
     Ok(())
 }
 
@@ -96,7 +96,7 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     let line = fixture.sidecar.logged(0, NOT_READY).await?;
     assert!(line.contains("other"), "{line}");
     assert_eq!(fixture.admin("GET", "/readyz").await?.status, 200);
-    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
+    assert_eq!(fixture.metric(&series("config_last_reload_successful", &[])).await?, 1);
     assert_eq!(fixture.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     assert_eq!(fixture.ask(&other_request).await?.status, 404);
     fixture.certificate = fixture.authority.issue(HOST)?;
@@ -105,7 +105,7 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     fixture.folder.set("other", &other, &fixture.certificate);
     fixture.publish("configuration loaded").await?;
     assert_eq!(fixture.ask(&other_request).await?.status, 200);
-    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
+    assert_eq!(fixture.metric(&series("config_last_reload_successful", &[])).await?, 1);
     let said = fixture.sidecar.log().iter().filter(|line| line.contains(NOT_READY)).count();
     assert_eq!(said, 1, "once, whatever else changes");
 
@@ -164,7 +164,7 @@ async fn a_deleted_webhook_whose_certificate_stays_takes_no_bot_of_its_host_down
     fixture.sidecar.logged(0, "configuration removed").await?;
     assert_eq!(fixture.ask(request("/telegram/support", "support", UPDATE)).await?.status, 200);
     assert_eq!(fixture.ask(request("/telegram/alpha", "alpha", UPDATE)).await?.status, 404);
-    assert_eq!(fixture.metric("telegram_webhook_sidecar_config_last_reload_successful").await?, 1);
+    assert_eq!(fixture.metric(&series("config_last_reload_successful", &[])).await?, 1);
     Ok(())
 }
 

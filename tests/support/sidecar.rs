@@ -2,6 +2,7 @@
 //! of an authority of our own.
 
 mod folder;
+mod webhook;
 
 use std::{
     net::SocketAddr,
@@ -11,7 +12,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,12 +22,15 @@ use tokio::{
     time::timeout,
 };
 
-pub use self::folder::ConfigFolder;
-
 use crate::binaries;
 
+pub use self::{
+    folder::ConfigFolder,
+    webhook::{CRM_PATH, HOST, NAME, PATH, TOKEN, WEBHOOK, config, slot},
+};
+
 /// Far beyond what anything here takes: reached only when something is broken.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Short enough for a test to wait for, long enough for requests that do end.
 const SHUTDOWN_DEADLINE_SECONDS: &str = "3";
@@ -56,15 +59,15 @@ const FOLDER: &str = "--config-dir";
 const FILE: &str = "--config";
 
 /// Name of the binary.
-const NAME: &str = "telegram-webhook-sidecar";
+const BINARY: &str = "telegram-webhook-sidecar";
 
 /// Path of the binary, built at the first call.
 pub async fn binary() -> anyhow::Result<&'static Path> {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let path = BINARY
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    let path = BUILT
         .get_or_try_init(|| async {
-            let mut built = binaries::build(&[NAME]).await?;
-            built.remove(NAME).context("cargo built no sidecar")
+            let mut built = binaries::build(&[BINARY]).await?;
+            built.remove(BINARY).context("cargo built no sidecar")
         })
         .await?;
     Ok(path)
@@ -100,7 +103,7 @@ impl Sidecar {
     }
 
     async fn listening((mut child, lines): Spawned) -> anyhow::Result<Self> {
-        let listening = match wait_for_line(lines.clone(), 0, "listening").await {
+        let listening = match wait_for_message(lines.clone(), 0, "listening").await {
             Ok(line) => line,
             Err(error) => {
                 let status = child.try_wait();
@@ -143,7 +146,12 @@ impl Sidecar {
 
     /// Waits for a log line with this message, among those after the first `skip` lines.
     pub async fn logged(&self, skip: usize, message: &str) -> anyhow::Result<String> {
-        wait_for_line(self.lines.clone(), skip, message).await
+        wait_for_message(self.lines.clone(), skip, message).await
+    }
+
+    /// Waits for any other log line.
+    pub async fn logged_where(&self, what: &str, is_wanted: impl Fn(&str) -> bool) -> anyhow::Result<String> {
+        wait_for_line(self.lines.clone(), 0, what, is_wanted).await
     }
 
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
@@ -202,17 +210,32 @@ fn follow(output: impl AsyncRead + Unpin + Send + 'static, lines: watch::Sender<
     });
 }
 
-async fn wait_for_line(
-    mut lines: watch::Receiver<Vec<String>>,
+async fn wait_for_message(
+    lines: watch::Receiver<Vec<String>>,
     skip: usize,
     wanted: &str,
 ) -> anyhow::Result<String> {
-    let find = |lines: &Vec<String>| lines.iter().skip(skip).find(|line| message(line) == wanted).cloned();
-    let lines = timeout(DEADLINE, lines.wait_for(|lines| find(lines).is_some()))
+    wait_for_line(lines, skip, wanted, |line| message(line) == wanted).await
+}
+
+async fn wait_for_line(
+    mut lines: watch::Receiver<Vec<String>>,
+    skip: usize,
+    what: &str,
+    is_wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<String> {
+    let mut seen = skip;
+    let mut found = None;
+    let look = lines.wait_for(|lines| {
+        found = lines.iter().skip(seen).find(|line| is_wanted(line)).cloned();
+        seen = seen.max(lines.len());
+        found.is_some()
+    });
+    timeout(DEADLINE, look)
         .await
-        .with_context(|| format!("no log line {wanted:?}"))?
-        .with_context(|| format!("the log ended without {wanted:?}"))?;
-    find(&lines).context("the line is gone")
+        .with_context(|| format!("no log line {what:?}"))?
+        .with_context(|| format!("the log ended without {what:?}"))?;
+    found.context("the line is gone")
 }
 
 /// Message of a JSON log line, empty for any other line.

@@ -6,16 +6,20 @@ use anyhow::{Context as _, bail};
 
 use crate::cluster::{self, Progress, command, find_program, install_packages, missing_packages_of};
 
-/// Installs those packages of which a program is missing.
-pub async fn require(packages: &[(&str, &[&str])], progress: Progress<'_>) -> anyhow::Result<()> {
-    let missing = || missing_packages_of(packages, |name| find_program(name).is_some());
-    if missing().is_empty() {
-        return Ok(());
+/// Installs those packages of which a program is missing; returns their names.
+pub async fn require<'a>(
+    packages: &[(&'a str, &[&str])],
+    progress: Progress<'_>,
+) -> anyhow::Result<Vec<&'a str>> {
+    let missing = missing_packages_of(packages, |name| find_program(name).is_some());
+    if missing.is_empty() {
+        return Ok(missing);
     }
     if !rustix::process::geteuid().is_root() || find_program("apt-get").is_none() {
-        bail!("Debian packages are missing: apt-get install {}", missing().join(" "));
+        bail!("Debian packages are missing: apt-get install {}", missing.join(" "));
     }
-    install_packages(&missing(), progress).await
+    install_packages(&missing, progress).await?;
+    Ok(missing)
 }
 
 /// The folder with the programs of a tool such as `sslyze==6.3.1`, installed under `target/tools` at the first call.

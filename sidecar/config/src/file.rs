@@ -24,12 +24,18 @@ use crate::{
 const TLS: &str = "tls";
 
 /// One webhook of a file.
-#[derive(Debug)]
 pub struct FileWebhook<'a> {
     /// As it is written in the file, for [`digest`](crate::digest).
     pub bytes: &'a [u8],
     /// What it says; errors name fields from the webhook on.
     pub content: Result<FileContent, ParseError>,
+}
+
+// the bytes hold secrets
+impl fmt::Debug for FileWebhook<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileWebhook").field("content", &self.content).finish_non_exhaustive()
+    }
 }
 
 /// What a file says of a webhook.

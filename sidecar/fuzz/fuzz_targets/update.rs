@@ -109,9 +109,9 @@ fn agrees(read: &Update<'_>, tree: &Value) {
     };
     assert_eq!(facts.user, user["id"].as_i64());
     if kind.is_message() {
-        assert_eq!(facts.text.as_deref(), or("text", "caption").as_str());
+        assert_eq!(facts.text().as_deref(), or("text", "caption").as_str());
         for command in facts.commands() {
-            assert!(facts.text.as_deref().is_some_and(|text| text.contains(&format!("/{command}"))));
+            assert!(facts.text().is_some_and(|text| text.contains(&format!("/{command}"))));
         }
     }
 }

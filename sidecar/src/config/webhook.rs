@@ -1,6 +1,10 @@
 //! One webhook, checked: what to accept, for which name, and where the CRM listens.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
 use http::{Uri, uri::PathAndQuery};
 use rustls::{
@@ -16,7 +20,10 @@ use super::{
     signature::{self, Signature},
     snapshot::Part,
 };
-use crate::ingress::filter::Filter;
+use crate::{
+    ingress::{Source, filter::Filter},
+    metrics::Tally,
+};
 
 /// Two slots during a rotation, one otherwise.
 const MAX_SLOTS: usize = 2;
@@ -54,6 +61,10 @@ pub struct Webhook {
     pub digest: String,
     /// Names the version of the certificate chain.
     pub certificate_digest: String,
+    /// Its metrics, as far as they have been looked up.
+    pub tally: Tally,
+    /// What has been seen of it, once that has been looked up.
+    pub source: OnceLock<Arc<Mutex<Source>>>,
 }
 
 /// A pair of path and token that Telegram was told.
@@ -106,6 +117,8 @@ impl Webhook {
             name,
             bot_id,
             host,
+            tally: Tally::of(&slots),
+            source: OnceLock::new(),
             slots,
             upstream,
             client_address,

@@ -91,10 +91,12 @@ impl Crm {
         let delivery = async move {
             let started = Instant::now();
             let result = this.send(&webhook, content_type, body).await;
-            let outcome = result.as_ref().map_or_else(DeliveryError::label, |_| "delivered");
-            this.metrics.upstream_answered(&webhook.name, outcome, started.elapsed());
-            if result.is_ok() {
-                claim.done(SystemTime::now());
+            match &result {
+                Ok(_) => {
+                    this.metrics.upstream_delivered(&webhook, started.elapsed());
+                    claim.done(SystemTime::now());
+                }
+                Err(error) => this.metrics.upstream_failed(&webhook, error.label(), started.elapsed()),
             }
             result
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-pub use self::sources::Sources;
+pub use self::sources::{Source, Sources};
 use super::{
     Reject, Seen, authenticate,
     route::{self, Route},
@@ -28,7 +28,12 @@ pub(super) fn port(sources: &Sources, policy: &Policy, head: &Parts, seen: &mut 
 }
 
 /// The rule of the webhook that the request is for.
-pub(super) fn webhook(sources: &Sources, route: &Route, head: &Parts, seen: &mut Seen) -> Result<(), Reject> {
+pub(super) fn webhook(
+    sources: &Sources,
+    route: &Route<'_>,
+    head: &Parts,
+    seen: &mut Seen,
+) -> Result<(), Reject> {
     if route.webhook.source_address.permits(seen.client) {
         return Ok(());
     }
@@ -36,13 +41,13 @@ pub(super) fn webhook(sources: &Sources, route: &Route, head: &Parts, seen: &mut
 }
 
 /// Whether a refused request carries the token that belongs to its path. If so, whose it is is noted, as for one that is not refused.
-fn recognise(sources: &Sources, route: &Route, head: &Parts, seen: &mut Seen) -> bool {
+fn recognise(sources: &Sources, route: &Route<'_>, head: &Parts, seen: &mut Seen) -> bool {
     let Ok(slot) = authenticate::token(route, &head.headers) else {
         return false;
     };
-    seen.webhook = Some(Arc::clone(&route.webhook));
+    seen.webhook = Some(Arc::clone(route.webhook));
     seen.slot = Some(slot);
-    sources.note(&route.webhook, seen.client);
+    sources.note(route.webhook, seen.client);
     true
 }
 

@@ -4,7 +4,7 @@
 mod signature;
 mod token;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header::AsHeaderName};
 
 pub(super) use self::token::token;
 pub use self::{signature::verify as verify_signature, token::TOKEN_HEADER};
@@ -17,7 +17,7 @@ enum NotOnce {
 }
 
 /// The value of a header that is there once: which of several is meant is a question that other parsers answer differently.
-fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a HeaderValue, NotOnce> {
+fn once(headers: &HeaderMap, name: impl AsHeaderName) -> Result<&HeaderValue, NotOnce> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Err(NotOnce::Missing),

@@ -11,21 +11,23 @@
 //! Between the CRM's answer and the entry in the log the process can still be killed; then the CRM sees the update twice. Nobody
 //! could prevent that but the CRM.
 
+mod claims;
+mod id;
 mod index;
 mod log;
 
 use std::{
-    collections::HashMap,
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::watch, time::timeout};
 
 use self::{
+    claims::Claims,
+    id::{HashKey, Id},
     index::Index,
     log::{Log, OpenError, Record},
 };
@@ -39,21 +41,8 @@ pub const MAX_LIVE: usize = 100_000;
 /// Longest that a copy waits for the first; its client waits for an answer meanwhile.
 pub const MAX_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Half of a SHA-256: nobody finds two updates with the same one.
-const KEY_LENGTH: usize = 16;
-
-/// What an update is known by.
-type Key = [u8; KEY_LENGTH];
-
 /// Unix time.
 type Seconds = u32;
-
-/// Names an update of a bot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Id {
-    bot: i64,
-    key: Key,
-}
 
 /// The memory of what was accepted. Clones share it.
 #[derive(Clone)]
@@ -62,6 +51,7 @@ pub struct Dedup {
 }
 
 struct Shared {
+    hash_key: HashKey,
     state: Mutex<State>,
     metrics: Metrics,
 }
@@ -71,21 +61,22 @@ struct State {
     log: Log,
     /// Whether the last entry couldn't be written.
     failing: bool,
-    /// Updates under way, and who tells those that wait for one that it has ended, if anybody does.
-    claimed: HashMap<Id, Option<watch::Sender<()>>>,
+    /// What is neither accepted nor given up.
+    claims: Claims,
 }
 
 /// An update that is ours to deliver. Whoever waits for it takes over when this ends without [`Claim::done`].
 #[must_use]
 pub struct Claim {
     id: Id,
-    shared: Arc<Shared>,
+    /// None once the update was accepted: then nothing is left to end.
+    shared: Option<Arc<Shared>>,
 }
 
 /// What asking for an update came to.
 enum Attempt {
     Ours(Claim),
-    /// The sender is gone when the first copy has ended.
+    /// Its sender is gone when the first copy has ended.
     UnderWay(watch::Receiver<()>),
 }
 
@@ -108,25 +99,28 @@ impl Dedup {
 
     fn open_with(dir: &Path, metrics: Metrics, now: SystemTime, max_live: usize) -> Result<Self, StateError> {
         let mut index = Index::new(max_live);
-        let opened = Log::open(dir, |Record { id, at }| index.insert(id, at));
+        let opened = Log::open(dir, |record| index.insert(record));
         let log = opened.map_err(|error| match error {
             OpenError::Locked => StateError::Locked { dir: dir.to_owned() },
             OpenError::Io(source) => StateError::Unusable { dir: dir.to_owned(), source },
         })?;
         index.expire(seconds(now));
-        let state = State { index, log, failing: false, claimed: HashMap::new() };
-        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), metrics }) })
+        let hash_key = log.hash_key();
+        let state = State { index, log, failing: false, claims: Claims::default() };
+        Ok(Self { shared: Arc::new(Shared { hash_key, state: Mutex::new(state), metrics }) })
     }
 
     /// Makes the update ours, unless it was accepted before. While another copy of it is under way this waits for that one, for
     /// as long as `patience` allows.
     pub async fn claim(&self, bot_id: i64, body: &[u8], patience: Duration) -> Result<Claim, Reject> {
-        let id = Id::of(bot_id, body);
+        let id = self.shared.hash_key.id(bot_id, body);
         match self.attempt(id)? {
             Attempt::Ours(claim) => Ok(claim),
             Attempt::UnderWay(ended) => {
                 let patience = patience.min(MAX_PATIENCE);
-                timeout(patience, self.wait(id, ended)).await.unwrap_or(Err(Reject::InProgress))
+                // apart, as few requests come here and each would be larger by it
+                let waiting = Box::pin(timeout(patience, self.wait(id, ended)));
+                waiting.await.unwrap_or(Err(Reject::InProgress))
             }
         }
     }
@@ -147,12 +141,10 @@ impl Dedup {
         if state.index.contains(&id) {
             return Err(Reject::Duplicate);
         }
-        if let Some(first) = state.claimed.get_mut(&id) {
-            let sender = first.get_or_insert_with(|| watch::Sender::new(()));
-            return Ok(Attempt::UnderWay(sender.subscribe()));
-        }
-        state.claimed.insert(id, None);
-        Ok(Attempt::Ours(Claim { id, shared: Arc::clone(&self.shared) }))
+        Ok(match state.claims.begin(id.key) {
+            Some(ended) => Attempt::UnderWay(ended),
+            None => Attempt::Ours(Claim { id, shared: Some(Arc::clone(&self.shared)) }),
+        })
     }
 }
 
@@ -163,13 +155,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers an update. What can't be written is remembered all the same, until the process ends: the CRM has the update,
-    /// and to ask Telegram for it once more would help nobody.
-    fn accepted(&self, id: Id, at: Seconds) {
+    /// Ends a claim by remembering its update. What can't be written is remembered all the same, until the process ends: the CRM
+    /// has the update, and to ask Telegram for it once more would help nobody.
+    fn accepted(&self, record: Record) {
         let mut state = self.lock();
-        let State { index, log, failing, .. } = &mut *state;
-        index.insert(id, at);
-        let result = log.append(Record { id, at }).and_then(|()| log.compact_if_due(index));
+        let State { index, log, failing, claims } = &mut *state;
+        index.insert(record);
+        let result = log.append(record).and_then(|()| log.compact_if_due(index));
+        claims.end(record.id.key);
         match result {
             Ok(()) if *failing => {
                 *failing = false;
@@ -192,35 +185,24 @@ impl Shared {
 
 impl Claim {
     /// The CRM has accepted the update.
-    pub fn done(self, now: SystemTime) {
-        self.shared.accepted(self.id, seconds(now));
+    pub fn done(mut self, now: SystemTime) {
+        if let Some(shared) = self.shared.take() {
+            shared.accepted(Record { id: self.id, at: seconds(now) });
+        }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // whoever waits is woken by the end of the sender
-        self.shared.lock().claimed.remove(&self.id);
+        if let Some(shared) = &self.shared {
+            shared.lock().claims.end(self.id.key);
+        }
     }
 }
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-// === impl Id ===
-
-impl Id {
-    /// The body holds the update's id, so that its hash covers that too.
-    fn of(bot: i64, body: &[u8]) -> Self {
-        let hash: [u8; 32] =
-            Sha256::new().chain_update(bot.to_le_bytes()).chain_update(body).finalize().into();
-        let (key, _) = hash.split_at(KEY_LENGTH);
-        let mut id = Self { bot, key: [0; KEY_LENGTH] };
-        id.key.copy_from_slice(key);
-        id
     }
 }
 

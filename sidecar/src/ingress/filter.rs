@@ -69,17 +69,23 @@ impl Filter {
 
     fn refusing_rule(&self, update: &Update<'_>, body: &[u8]) -> Option<Rule> {
         let Update { kind, facts, .. } = update;
-        let conditions = [
-            (self.update_types.lets(kind), Rule::UpdateType),
-            (self.lets_chat_type(facts.chat_type), Rule::ChatType),
-            (self.chats.let_through(facts.chat), Rule::Chat),
-            (self.users.let_through(facts.user), Rule::User),
-            (self.lets_topic(facts.topic), Rule::Topic),
-            (self.lets_content(facts.content), Rule::Content),
-            (self.lets_commands(facts), Rule::Command),
-        ];
-        let refusing = conditions.into_iter().find(|(holds, _)| !holds);
-        refusing.map(|(_, rule)| rule).or_else(|| self.expressions.refusing_rule(body))
+        Some(if !self.update_types.lets(*kind) {
+            Rule::UpdateType
+        } else if !self.lets_chat_type(facts.chat_type) {
+            Rule::ChatType
+        } else if !self.chats.let_through(facts.chat) {
+            Rule::Chat
+        } else if !self.users.let_through(facts.user) {
+            Rule::User
+        } else if !self.lets_topic(facts.topic) {
+            Rule::Topic
+        } else if !self.lets_content(facts.content) {
+            Rule::Content
+        } else if !self.lets_commands(facts) {
+            Rule::Command
+        } else {
+            return self.expressions.refusing_rule(body);
+        })
     }
 
     fn lets_chat_type(&self, chat_type: Option<ChatKind>) -> bool {
@@ -101,9 +107,13 @@ impl Filter {
 
     /// One that is listed is enough: whatever a user writes with a slash, such as a path, looks like a command.
     fn lets_commands(&self, facts: &Facts<'_>) -> bool {
-        let listed = |command: &str| self.commands.iter().any(|listed| listed.eq_ignore_ascii_case(command));
-        let mut commands = facts.commands().peekable();
-        self.commands.is_empty() || commands.peek().is_none() || commands.any(listed)
+        if self.commands.is_empty() {
+            return true;
+        }
+        let listed =
+            |command: &String| self.commands.iter().any(|listed| listed.eq_ignore_ascii_case(command));
+        let commands = facts.commands();
+        commands.is_empty() || commands.iter().any(listed)
     }
 }
 
@@ -116,7 +126,7 @@ impl fmt::Debug for Filter {
 // === impl KindSet ===
 
 impl KindSet {
-    fn lets(self, kind: &NamedKind<'_>) -> bool {
+    fn lets(self, kind: NamedKind) -> bool {
         self.0 == 0 || kind.known().is_some_and(|kind| self.0 & (1 << (kind as u32)) != 0)
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! * *unauthenticated*: of requests that fail to authenticate, by address. It is taken from only when a request has failed, and so
 //!   never stands in the way of one that doesn't: anybody can have Telegram send us requests with a wrong token.
-//! * *authenticated*: of requests with the right token, by webhook and address.
+//! * *authenticated*: of requests with the right token, by bot and address.
 
 mod window;
 mod windows;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 pub(crate) use self::windows::Windows;
 use super::Reject;
@@ -26,8 +26,8 @@ const MAX_RETRY_AFTER: u64 = 5;
 /// The budgets of all clients.
 pub struct RateLimits {
     unauthenticated: Windows<AddressKey>,
-    /// By the webhook's name, so that a new version of it is the same one.
-    authenticated: Windows<(Arc<str>, AddressKey)>,
+    /// By the bot, which has one webhook: so that a new version of that is the same one.
+    authenticated: Windows<(i64, AddressKey)>,
 }
 
 /// What a request is taken from.
@@ -64,7 +64,7 @@ impl RateLimits {
 
     /// Takes an authenticated request from its client's budget.
     pub(super) fn authenticated(&self, client: IpAddr, webhook: &Webhook) -> Result<(), Reject> {
-        let key = (Arc::clone(&webhook.name), address::key(client));
+        let key = (webhook.bot_id, address::key(client));
         let taken = self.authenticated.take(key, webhook.limits.rates.authenticated);
         taken.map_err(|wait| reject(Budget::Authenticated, wait))
     }

@@ -91,6 +91,8 @@ impl Reject {
         let stranger = |status, label| Meaning { a_strangers: true, ..refused(status, Level::INFO, label) };
         // these know a path
         let guess = |label| Meaning { a_strangers: true, ..refused(Code::UNAUTHORIZED, Level::WARN, label) };
+        // these know the token: rather the relay's clock or key is wrong than the client a stranger
+        let unsigned = |label| refused(Code::UNAUTHORIZED, Level::WARN, label);
         // what follows on the connection is the rest of a body that we don't want
         let unread = |status, label| refused(status, Level::WARN, label).with(header::CONNECTION, CLOSE);
         // anything but 200 would make Telegram send it again for a day, and hold back what follows in that chat
@@ -129,10 +131,10 @@ impl Reject {
             Self::BodyTooLarge => unread(Code::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyTimeout => unread(Code::REQUEST_TIMEOUT, "body_timeout"),
             Self::BodyIncomplete => unread(Code::BAD_REQUEST, "body_incomplete"),
-            Self::SignatureMissing => guess("signature_missing"),
-            Self::SignatureRepeated => guess("signature_repeated"),
-            Self::SignatureWrong => guess("signature_wrong"),
-            Self::SignatureStale => guess("signature_stale"),
+            Self::SignatureMissing => unsigned("signature_missing"),
+            Self::SignatureRepeated => unsigned("signature_repeated"),
+            Self::SignatureWrong => unsigned("signature_wrong"),
+            Self::SignatureStale => unsigned("signature_stale"),
             Self::Malformed(_) => dropped(Level::WARN, "malformed"),
             Self::Filtered(rule) => dropped(Level::INFO, rule.label()),
             Self::Duplicate => dropped(Level::INFO, "duplicate"),

@@ -10,24 +10,24 @@ use crate::config::{Policy, SecretDigest, Webhook};
 
 /// A webhook, and the path by which it was found.
 #[derive(Debug)]
-pub(super) struct Route {
-    pub(super) webhook: Arc<Webhook>,
+pub(super) struct Route<'a> {
+    pub(super) webhook: &'a Arc<Webhook>,
     pub(super) path: SecretDigest,
 }
 
-pub(super) fn find(policy: &Policy, uri: &Uri) -> Result<Route, Reject> {
+pub(super) fn find<'a>(policy: &'a Policy, uri: &Uri) -> Result<Route<'a>, Reject> {
     match search(policy, uri) {
-        (Some(webhook), path) => Ok(Route { webhook: Arc::clone(webhook), path }),
+        (Some(webhook), path) => Ok(Route { webhook, path }),
         (None, _) => Err(Reject::UnknownPath),
     }
 }
 
 /// The same for a request that is refused anyway. One whose path is that of no webhook gets any, for which no token can be right
 /// then, so that what comes next takes as long as for the others.
-pub(super) fn guess(policy: &Policy, uri: &Uri) -> Option<Route> {
+pub(super) fn guess<'a>(policy: &'a Policy, uri: &Uri) -> Option<Route<'a>> {
     let (found, path) = search(policy, uri);
     let webhook = found.or_else(|| policy.webhooks().first())?;
-    Some(Route { webhook: Arc::clone(webhook), path })
+    Some(Route { webhook, path })
 }
 
 /// Compares with every path there is, whichever matches, so that the time taken tells nothing about any of them.

@@ -1,7 +1,7 @@
 //! What the request path needs to know of an update, read from its bytes without building a tree.
 //!
 //! The bytes are the CRM's and stay as they are. Telegram's own may be invalid UTF-8 (a button's data is whatever its sender made it),
-//! so what is read is a lossy view of them. Chat and user come from the places that reference documentation names for each kind, never
+//! so texts are a lossy view of them. Chat and user come from the places that reference documentation names for each kind, never
 //! from a message inside of another: those are chosen by whoever writes the message. What isn't read may be anything, nested
 //! as deep as it likes; what is read must be as Telegram documents it, once, or the update is [`Malformed`].
 
@@ -10,16 +10,18 @@ mod facts;
 mod kind;
 mod message;
 mod object;
+mod scanner;
 
-use std::{borrow::Cow, ops::Range};
-
-use serde_json::error::Category;
 use telegram_webhook_sidecar_config::ChatType;
 
-use self::envelope::{NO_KIND, OUT_OF_RANGE, SEVERAL_KINDS};
 pub use self::{
     kind::{Kind, NamedKind},
     message::Contents,
+};
+use self::{
+    message::Entities,
+    object::Read,
+    scanner::{Raw, Scanner},
 };
 
 /// An update, as far as the request path reads it.
@@ -27,7 +29,7 @@ pub use self::{
 pub struct Update<'a> {
     /// From 0 to 2^31 - 1.
     pub update_id: i64,
-    pub kind: NamedKind<'a>,
+    pub kind: NamedKind,
     pub facts: Facts<'a>,
 }
 
@@ -42,9 +44,9 @@ pub struct Facts<'a> {
     /// Id of whoever caused the update.
     pub user: Option<i64>,
     /// Text, caption, data of a button, query: whatever the user wrote or chose.
-    pub text: Option<Cow<'a, str>>,
-    /// Where in `text` its bot commands are, without slash and bot name.
-    commands: Vec<Range<usize>>,
+    text: Option<Raw<'a>>,
+    /// What the parts of `text` are.
+    entities: Option<Entities<'a>>,
     /// What a message holds.
     pub content: Contents,
     /// Unix time; of an edited message, that of the edit.
@@ -78,58 +80,25 @@ pub enum Malformed {
 
 /// Reads an update.
 pub fn parse(body: &[u8]) -> Result<Update<'_>, Malformed> {
-    match String::from_utf8_lossy(body) {
-        Cow::Borrowed(text) => read(text),
-        Cow::Owned(text) => read(&text).map(Update::into_owned),
-    }
-}
-
-fn read(text: &str) -> Result<Update<'_>, Malformed> {
-    serde_json::from_str(text).map_err(|error| Malformed::from(&error))
-}
-
-// === impl Update ===
-
-impl Update<'_> {
-    fn into_owned(self) -> Update<'static> {
-        let Self { update_id, kind, facts } = self;
-        let facts = Facts { text: facts.text.map(|text| Cow::Owned(text.into_owned())), ..facts };
-        Update { update_id, kind: kind.into_owned(), facts }
-    }
+    let mut scanner = Scanner::new(body);
+    let update = Update::read(&mut scanner)?;
+    scanner.end()?;
+    Ok(update)
 }
 
 // === impl Facts ===
 
 impl Facts<'_> {
-    /// The bot commands in the text, without slash and bot name.
-    pub fn commands(&self) -> impl Iterator<Item = &str> {
-        let text = self.text.as_deref().unwrap_or_default();
-        self.commands.iter().filter_map(|range| text.get(range.clone()))
+    /// Text, caption, data of a button, query: whatever the user wrote or chose.
+    pub fn text(&self) -> Option<String> {
+        self.text.map(Raw::decode)
     }
-}
 
-// === impl Malformed ===
-
-impl From<&serde_json::Error> for Malformed {
-    fn from(error: &serde_json::Error) -> Self {
-        if error.classify() != Category::Data {
-            return Self::NotJson;
-        }
-        // each begins with words of serde's or ours; what follows may quote the update and stays here
-        let text = error.to_string();
-        let begins = |words: &str| text.starts_with(words);
-        if begins(NO_KIND) {
-            Self::NoKind
-        } else if begins(SEVERAL_KINDS) {
-            Self::SeveralKinds
-        } else if begins(OUT_OF_RANGE) {
-            Self::WrongType
-        } else if begins("duplicate field") {
-            Self::DuplicateField
-        } else if begins("missing field") {
-            Self::Incomplete
-        } else {
-            Self::WrongType
+    /// The bot commands in the text, without slash and bot name, in their order.
+    pub fn commands(&self) -> Vec<String> {
+        match (self.text(), self.entities) {
+            (Some(text), Some(entities)) => entities.commands(&text),
+            _ => Vec::new(),
         }
     }
 }

@@ -26,12 +26,12 @@ pub enum Arrival {
 
 /// What the other end is, by its address alone.
 pub fn arrival(client_address: &ClientAddress, socket: IpAddr) -> Arrival {
-    let trusted = client_address.trusted_proxies.contains(socket);
-    match (client_address.source, trusted) {
-        (AddressSource::Peer, _) | (AddressSource::XForwardedFor, false) => Arrival::Client,
-        (AddressSource::ProxyProtocol, true) => Arrival::Announced,
-        (AddressSource::ProxyProtocol, false) => Arrival::Untrusted,
-        (AddressSource::XForwardedFor, true) => Arrival::Forwarded,
+    let trusted = || client_address.trusted_proxies.contains(socket);
+    match client_address.source {
+        AddressSource::ProxyProtocol if trusted() => Arrival::Announced,
+        AddressSource::ProxyProtocol => Arrival::Untrusted,
+        AddressSource::XForwardedFor if trusted() => Arrival::Forwarded,
+        AddressSource::Peer | AddressSource::XForwardedFor => Arrival::Client,
     }
 }
 

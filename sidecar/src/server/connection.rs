@@ -1,15 +1,16 @@
 //! What happens to one connection: the proxy's header, the TLS handshake, requests until the end.
 
 use std::{
-    error::Error as _,
+    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
     pin::pin,
+    task::Poll,
     time::Duration,
 };
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -21,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Handler, Peer, Standing, Turned,
     client_ip::{Arrival, proxy_protocol},
-    guarded::{Guarded, Progress},
+    guarded::Guarded,
     handshakes::Handshakes,
     linger::Lingering,
+    told::Told,
+    waiting::{Progress, Waiting},
 };
 use crate::{
     address::{self, AddressKey},
@@ -89,10 +92,16 @@ impl<H: Handler> Shared<H> {
     /// Serves a connection until it ends or has to give way.
     pub(super) async fn serve(&self, stream: TcpStream, mut peer: Peer, entrance: Entrance) {
         let open = self.metrics.as_ref().map(Metrics::connection_opened);
-        let evicted = peer.evicted();
-        let end = tokio::select! {
-            end = self.connection(stream, &mut peer, entrance) => end,
-            () = evicted => ConnectionEnd::Evicted,
+        let mut evicted = peer.evicted();
+        let end = {
+            let mut connection = pin!(self.connection(stream, &mut peer, entrance));
+            let serving = poll_fn(|cx| {
+                if evicted.as_mut().is_some_and(|evicted| evicted.poll(cx).is_ready()) {
+                    return Poll::Ready(ConnectionEnd::Evicted);
+                }
+                connection.as_mut().poll(cx)
+            });
+            serving.await
         };
         self.count(end, peer.client);
         drop((open, peer));
@@ -152,24 +161,29 @@ impl<H: Handler> Shared<H> {
             }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
+            .header_read_timeout(None) // see `waiting`
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_BUFFER)
+            .writev(false) // an answer is a head, and goes out in one piece
             .serve_connection(TokioIo::new(Lingering::new(guarded)), service);
         let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.stop.cancelled() => {
+        let mut waiting = Waiting::new(progress.clone(), self.head_timeout);
+        let mut stopped = Some(Told::new(self.stop.clone()));
+        let serving = poll_fn(|cx| {
+            if stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready()) {
+                stopped = None;
                 // closes an idle connection, and a busy one after its answer
                 connection.as_mut().graceful_shutdown();
-                connection.await
             }
-        };
-        match ended {
-            Ok(()) => ConnectionEnd::Closed,
-            Err(error) if is_timeout(&error) => ConnectionEnd::HeadTimeout,
-            Err(error) => {
+            match connection.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                Poll::Pending => waiting.poll_over(cx).map(|()| None),
+            }
+        });
+        match serving.await {
+            Some(Ok(())) => ConnectionEnd::Closed,
+            None => ConnectionEnd::HeadTimeout,
+            Some(Err(error)) => {
                 tracing::debug!(peer = %peer.address, %error, "connection failed");
                 ConnectionEnd::Failed
             }
@@ -185,10 +199,4 @@ impl<H: Handler> Shared<H> {
             self.dropped.dropped(end.label(), client);
         }
     }
-}
-
-/// Whether a head, or the first byte of one, took too long to come.
-fn is_timeout(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    error.is_timeout() || cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }

@@ -1,21 +1,15 @@
-//! What hyper leaves open: a head that has begun must be whole soon, while a connection without one may idle for long; and the
-//! answers that hyper gives by itself to what is no HTTP carry the security headers of all others.
+//! What hyper leaves open: it doesn't say when a head begins; and the answers that it gives by itself to what is no HTTP must carry
+//! the security headers of all others.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::waiting::Progress;
 
 /// A year: browsers never come here, but scanners grade the answer.
 pub const HSTS: &str = "max-age=31536000";
@@ -23,59 +17,22 @@ pub const HSTS: &str = "max-age=31536000";
 const SECURE_END: &[u8] =
     b"strict-transport-security: max-age=31536000\r\nx-content-type-options: nosniff\r\n\r\n";
 const HSTS_NAME: &[u8] = b"strict-transport-security";
-/// From a head's first byte to its last: it comes in one packet.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// No byte of a head is there.
-const IDLE: u8 = 0;
-/// A head has begun.
-const HEAD: u8 = 1;
-/// A request is with the handler.
-const HANDLING: u8 = 2;
-
-/// At which point of a request a connection is, shared between its stream and its service. It orders nothing but itself.
-#[derive(Clone, Default)]
-pub(super) struct Progress(Arc<AtomicU8>);
 
 /// The stream of a connection.
 pub(super) struct Guarded<IO> {
     io: IO,
     progress: Progress,
-    /// Runs only while more of a head is waited for, which for a head of one packet is never.
-    head_deadline: Option<Pin<Box<Sleep>>>,
     /// Adds the headers where they are missing.
     secure: bool,
     /// The rest of an answer to which they were added.
     amended: Vec<u8>,
 }
 
-// === impl Progress ===
-
-impl Progress {
-    pub(super) fn request_began(&self) {
-        self.0.store(HANDLING, Ordering::Relaxed);
-    }
-
-    pub(super) fn request_ended(&self) {
-        self.0.store(IDLE, Ordering::Relaxed);
-    }
-
-    fn read(&self) {
-        if self.0.load(Ordering::Relaxed) == IDLE {
-            self.0.store(HEAD, Ordering::Relaxed);
-        }
-    }
-
-    fn is_in_head(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == HEAD
-    }
-}
-
 // === impl Guarded ===
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Guarded<IO> {
     pub(super) fn new(io: IO, progress: Progress, secure: bool) -> Self {
-        Self { io, progress, head_deadline: None, secure, amended: Vec::new() }
+        Self { io, progress, secure, amended: Vec::new() }
     }
 
     /// Writes what `amended` holds; then all of `length` bytes that it stands for are written.
@@ -98,19 +55,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<IO> {
         read: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = read.filled().len();
-        if let Poll::Ready(result) = Pin::new(&mut self.io).poll_read(cx, read) {
-            if read.filled().len() > before {
-                self.progress.read();
-            }
-            return Poll::Ready(result);
+        let result = Pin::new(&mut self.io).poll_read(cx, read);
+        if read.filled().len() > before {
+            self.progress.read();
         }
-        if !self.progress.is_in_head() {
-            self.head_deadline = None;
-            return Poll::Pending;
-        }
-        let deadline = self.head_deadline.get_or_insert_with(|| Box::pin(sleep(HEAD_TIMEOUT)));
-        ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        result
     }
 }
 

@@ -1,11 +1,8 @@
 //! The other end of a connection, and its place.
 
-use std::{
-    future::pending,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
-use super::places::Place;
+use super::{places::Place, told::Told};
 use crate::address::AddressKey;
 
 /// The other end of a connection.
@@ -43,14 +40,8 @@ impl Peer {
         }
     }
 
-    /// Ends when the connection has to give way.
-    pub(super) fn evicted(&self) -> impl Future<Output = ()> + use<> {
-        let evicted = self.place.as_ref().map(Place::evicted);
-        async move {
-            match evicted {
-                Some(evicted) => evicted.cancelled().await,
-                None => pending().await,
-            }
-        }
+    /// Ends when the connection has to give way; none outside of a server.
+    pub(super) fn evicted(&self) -> Option<Told> {
+        self.place.as_ref().map(|place| Told::new(place.evicted()))
     }
 }

@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
@@ -44,6 +47,8 @@ pub(super) struct Place {
     id: u64,
     /// Its place has gone to another.
     evicted: CancellationToken,
+    /// It is kept: every request after the first says so again.
+    proven: AtomicBool,
 }
 
 // === impl Places ===
@@ -72,7 +77,7 @@ impl Places {
         if let Some(key) = key {
             state.set_key(id, key);
         }
-        Some(Place { places: Arc::clone(self), id, evicted })
+        Some(Place { places: Arc::clone(self), id, evicted, proven: AtomicBool::new(false) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,7 +129,11 @@ impl State {
 impl Place {
     /// From now on it is kept.
     pub(super) fn prove(&self) {
-        self.places.state().remove(self.id);
+        // a connection's requests come one after the other
+        if !self.proven.load(Ordering::Relaxed) {
+            self.proven.store(true, Ordering::Relaxed);
+            self.places.state().remove(self.id);
+        }
     }
 
     /// From now on it counts as one of this address.

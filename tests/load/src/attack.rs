@@ -13,13 +13,12 @@ use std::{
 
 use futures::future::join_all;
 use ipnet::Ipv4Net;
-use serde::Serialize;
+use telegram_webhook_load::{Attack, Attackers};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-pub use self::script::Attack;
 use self::script::{Script, Then};
 use crate::client::{Connector, Target};
 
@@ -46,15 +45,6 @@ pub struct Arguments {
     seconds: u64,
 }
 
-/// How the server took it.
-#[derive(Serialize)]
-pub struct Outcome {
-    opened: u64,
-    /// Ended by the server.
-    closed: u64,
-    statuses: BTreeMap<String, u64>,
-}
-
 struct Attacker {
     connector: Connector,
     script: Script,
@@ -67,10 +57,10 @@ struct Attacker {
     statuses: RefCell<BTreeMap<String, u64>>,
 }
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub async fn run(arguments: Arguments) -> anyhow::Result<Attackers> {
     let Arguments { attack, target, from, connections, rate, seconds } = arguments;
     let connector = Connector::new(&target)?;
-    let script = attack.script(&target, &connector)?;
+    let script = Script::of(attack, &target, &connector)?;
     let now = Instant::now();
     let attacker = Attacker {
         connector,
@@ -85,7 +75,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let addresses: Vec<_> = from.hosts().map(IpAddr::V4).collect();
     join_all(addresses.iter().cycle().take(connections).map(|address| attacker.persist(*address))).await;
     let Attacker { opened, closed, statuses, .. } = attacker;
-    Ok(Outcome { opened: opened.get(), closed: closed.get(), statuses: statuses.into_inner() })
+    Ok(Attackers { opened: opened.get(), closed: closed.get(), statuses: statuses.into_inner() })
 }
 
 // === impl Attacker ===

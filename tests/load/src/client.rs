@@ -20,14 +20,15 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::update::HOST;
-
 /// What every command needs to know of the server.
 #[derive(clap::Args, Clone)]
 pub struct Target {
     /// Where the server listens
     #[arg(long)]
     pub address: SocketAddr,
+    /// Name of the host
+    #[arg(long)]
+    pub host: String,
     /// File with the certificate authority to trust
     #[arg(long)]
     pub authority: PathBuf,
@@ -43,6 +44,7 @@ pub struct Target {
 #[derive(Clone)]
 pub struct Connector {
     address: SocketAddr,
+    host: ServerName<'static>,
     tls: TlsConnector,
     config: Arc<ClientConfig>,
 }
@@ -69,7 +71,16 @@ impl Connector {
         // every handshake is a whole one
         config.resumption = Resumption::disabled();
         let config = Arc::new(config);
-        Ok(Self { address: target.address, tls: TlsConnector::from(Arc::clone(&config)), config })
+        Ok(Self {
+            address: target.address,
+            host: ServerName::try_from(target.host.clone())?,
+            tls: TlsConnector::from(Arc::clone(&config)),
+            config,
+        })
+    }
+
+    pub fn host(&self) -> ServerName<'static> {
+        self.host.clone()
     }
 
     pub fn config(&self) -> Arc<ClientConfig> {
@@ -86,8 +97,7 @@ impl Connector {
 
     pub async fn tls(&self, from: IpAddr) -> io::Result<TlsStream<TcpStream>> {
         let stream = self.tcp(from).await?;
-        let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
-        self.tls.connect(name, stream).await
+        self.tls.connect(self.host(), stream).await
     }
 
     pub async fn open(&self, from: IpAddr) -> io::Result<Connection> {

@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::join_all;
 use ipnet::Ipv4Net;
-use serde::Serialize;
+use telegram_webhook_load::Connections;
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -42,18 +42,7 @@ pub struct Arguments {
     first_id: u64,
 }
 
-/// What became of the connections.
-#[derive(Serialize)]
-pub struct Outcome {
-    requests: u64,
-    duration_us: u64,
-    /// How many ended how: a status, or `closed`, or `hanging`.
-    ends: BTreeMap<String, u64>,
-    p50_us: u64,
-    p99_us: u64,
-}
-
-pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub async fn run(arguments: Arguments) -> anyhow::Result<Connections> {
     let Arguments { target, from, concurrency, max, seconds, first_id } = arguments;
     let connector = Connector::new(&target)?;
     let addresses: Vec<_> = from.hosts().map(IpAddr::V4).collect();
@@ -67,7 +56,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
             let number: u64 = next.replace(next.get() + 1);
             let index = usize::try_from(number).unwrap_or_default() % addresses.len();
             let Some(address) = addresses.get(index) else { return };
-            let request = update::request(&target.path, &target.token, first_id + number, "");
+            let request = update::request(&target, first_id + number, "");
             let begun = Instant::now();
             let end = timeout(PATIENCE, once(&connector, *address, &request)).await;
             latencies.borrow_mut().push(begun.elapsed());
@@ -77,7 +66,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     join_all((0..concurrency).map(|_| client())).await;
     let duration_us = u64::try_from(started.elapsed().as_micros())?;
     let [p50_us, p99_us, _] = percentiles(latencies.into_inner());
-    Ok(Outcome { requests: next.get(), duration_us, ends: ends.into_inner(), p50_us, p99_us })
+    Ok(Connections { requests: next.get(), duration_us, ends: ends.into_inner(), p50_us, p99_us })
 }
 
 async fn once(connector: &Connector, from: IpAddr, request: &[u8]) -> String {

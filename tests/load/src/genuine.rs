@@ -4,7 +4,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use futures::future::join_all;
-use serde::Serialize;
+use telegram_webhook_load::Genuine;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
 const CONNECTIONS: u32 = 16;
 /// Telegram's own patience is longer, but what takes this long is lost for this benchmark.
 const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Until the first update is due: connections are open by then.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -36,26 +35,15 @@ pub struct Arguments {
     first_id: u64,
 }
 
-/// What became of the updates.
-#[derive(Serialize)]
-pub struct Outcome {
-    sent: usize,
-    /// Not answered with 200 at the first attempt.
-    refused: usize,
-    p50_us: u64,
-    p99_us: u64,
-    max_us: u64,
-}
-
-pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub async fn run(arguments: Arguments) -> anyhow::Result<Genuine> {
     let connector = Connector::new(&arguments.target)?;
     let start = Instant::now() + SETTLE;
     let lanes = join_all((0..CONNECTIONS).map(|lane| lane_of(lane, start, &connector, &arguments))).await;
     let outcomes: Vec<_> = lanes.into_iter().flatten().collect();
-    let refused = outcomes.iter().filter(|(accepted, _)| !accepted).count();
-    let sent = outcomes.len();
+    let refused = outcomes.iter().filter(|(accepted, _)| !accepted).count() as u64;
+    let sent = outcomes.len() as u64;
     let [p50_us, p99_us, max_us] = percentiles(outcomes.into_iter().map(|(_, latency)| latency).collect());
-    Ok(Outcome { sent, refused, p50_us, p99_us, max_us })
+    Ok(Genuine { sent, refused, p50_us, p99_us, max_us })
 }
 
 /// The updates of one connection: every sixteenth.
@@ -70,14 +58,13 @@ async fn lane_of(
     let mut connection = None;
     let mut outcomes = Vec::new();
     // opened and used at once, as Telegram does it, but before anything is due: the handshake is not what is measured
-    let first =
-        update::request(&target.path, &target.token, first_id + u64::from(rate * seconds) + lane as u64, "");
+    let first = update::request(target, first_id + u64::from(rate * seconds) + lane as u64, "");
     if !attempt(&mut connection, connector, &first).await {
         outcomes.push((false, Duration::ZERO));
     }
     for number in (0..rate * seconds).skip(lane).step_by(CONNECTIONS as usize) {
         let due = start + Duration::from_secs(1) * number / *rate;
-        let request = update::request(&target.path, &target.token, first_id + u64::from(number), "");
+        let request = update::request(target, first_id + u64::from(number), "");
         // from when it was due, if the one before it took that long; a timer that fires late is no fault of the server's
         let late = Instant::now() > due;
         sleep_until(due).await;

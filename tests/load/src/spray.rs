@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use serde::Serialize;
+use telegram_webhook_load::Spray;
 
 use crate::{
     client::{Connector, Target},
@@ -33,14 +33,7 @@ pub struct Arguments {
     skip: u32,
 }
 
-/// What they were answered.
-#[derive(Serialize)]
-pub struct Outcome {
-    requests: u32,
-    statuses: BTreeMap<u16, u64>,
-}
-
-pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+pub async fn run(arguments: Arguments) -> anyhow::Result<Spray> {
     let Arguments { target, clients, skip } = arguments;
     let connector = Connector::new(&target)?;
     let (next, statuses) = (Cell::new(0), RefCell::new(BTreeMap::<_, u64>::new()));
@@ -50,12 +43,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
             let number = next.replace(next.get() + 1);
             let address = Ipv4Addr::from_bits(FIRST.to_bits() + skip + number / EACH);
             let line = format!("X-Forwarded-For: {address}\r\n");
-            let request = update::request(&target.path, &target.token, number.into(), &line);
+            let request = update::request(&target, number.into(), &line);
             let status = connection.ask(&request).await?;
             *statuses.borrow_mut().entry(status).or_default() += 1;
         }
         anyhow::Ok(())
     };
     try_join_all((0..CONNECTIONS).map(|_| client())).await?;
-    Ok(Outcome { requests: next.get(), statuses: statuses.into_inner() })
+    Ok(Spray { requests: next.get().into(), statuses: statuses.into_inner() })
 }

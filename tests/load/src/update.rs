@@ -1,10 +1,9 @@
 //! Requests as Telegram sends them.
 
-/// Name of the host that all requests are for.
-pub const HOST: &str = "hooks.example.com";
+use crate::client::Target;
 
 /// A request with a body of about 900 bytes: a message in the private chat of one of 997 people.
-pub fn request(path: &str, token: &str, id: u64, forwarded_for: &str) -> Vec<u8> {
+pub fn request(target: &Target, id: u64, forwarded_for: &str) -> Vec<u8> {
     let chat = 1_000_000_000 + id % 997;
     let person = format!(
         r#""id":{chat},"first_name":"Aleksandra","last_name":"Kowalska-Nowak","username":"aleksandra_kowalska""#
@@ -13,15 +12,16 @@ pub fn request(path: &str, token: &str, id: u64, forwarded_for: &str) -> Vec<u8>
     let body = format!(
         r#"{{"update_id":{id},"message":{{"message_id":1234567,"from":{{{person},"is_bot":false,"language_code":"pl"}},"chat":{{{person},"type":"private"}},"date":1767225600,"text":"{text}"}}}}"#
     );
-    let mut request = head(path, token, &format!("Content-Length: {}\r\n{forwarded_for}", body.len()));
+    let mut request = head(target, &format!("Content-Length: {}\r\n{forwarded_for}", body.len()));
     request.push_str(&body);
     request.into_bytes()
 }
 
 /// A head with these lines beyond the usual ones.
-pub fn head(path: &str, token: &str, lines: &str) -> String {
+pub fn head(target: &Target, lines: &str) -> String {
+    let Target { host, path, token, .. } = target;
     format!(
-        "POST {path} HTTP/1.1\r\nHost: {HOST}\r\nX-Telegram-Bot-Api-Secret-Token: {token}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Telegram-Bot-Api-Secret-Token: {token}\r\n\
          Content-Type: application/json\r\nConnection: keep-alive\r\nAccept-Encoding: gzip, deflate\r\n{lines}\r\n"
     )
 }

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,12 +19,13 @@ const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 /// What has been seen of every webhook.
 pub struct Sources {
     metrics: Metrics,
-    webhooks: Mutex<HashMap<Arc<str>, Source>>,
+    /// By the webhook's name, so that a new version of it is the same one.
+    webhooks: Mutex<HashMap<Arc<str>, Arc<Mutex<Source>>>>,
 }
 
 /// What has been seen of one.
 #[derive(Default)]
-struct Source {
+pub struct Source {
     seen: SourceVisible,
     last_listed: Option<Instant>,
     /// What was concluded, under which rule.
@@ -45,15 +46,8 @@ impl Sources {
             return;
         }
         let listed = webhook.source_address.ranges.contains(client);
-        self.metrics.source_address(&webhook.name, listed, mode);
-        // nothing that holds the lock can panic half-way
-        let mut webhooks = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
-        if !webhooks.contains_key(&webhook.name) {
-            webhooks.insert(Arc::clone(&webhook.name), Source::default());
-        }
-        let Some(source) = webhooks.get_mut(&webhook.name) else {
-            return;
-        };
+        self.metrics.source_address(webhook, listed);
+        let mut source = lock(webhook.source.get_or_init(|| self.source(&webhook.name)));
         source.note(client, listed);
         let concluded = Some((source.seen.visible, mode));
         if source.concluded != concluded {
@@ -63,11 +57,19 @@ impl Sources {
         }
     }
 
+    fn source(&self, webhook: &Arc<str>) -> Arc<Mutex<Source>> {
+        Arc::clone(lock(&self.webhooks).entry(Arc::clone(webhook)).or_default())
+    }
+
     /// What has been seen of a webhook since the start; none if it was nothing.
     pub fn seen(&self, webhook: &str) -> Option<SourceVisible> {
-        let webhooks = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
-        webhooks.get(webhook).map(|source| source.seen)
+        lock(&self.webhooks).get(webhook).map(|source| lock(source).seen)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // nothing that holds a lock can panic half-way
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Source ===

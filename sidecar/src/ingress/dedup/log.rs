@@ -1,15 +1,7 @@
 //! What was accepted, on disk.
 //!
-//! A folder that one process at a time uses, by an exclusive lock on its file `lock`. The file `dedup.log` in it consists of slots of
-//! 32 bytes. The first holds the name of the format, `telegram-webhook-dedup 1` and a line feed, and then zeros. Every other one holds
-//! a record, numbers in little-endian order:
-//!
-//! ```text
-//!  0..8   bot id, signed
-//!  8..12  when the CRM accepted the update, Unix time in seconds
-//! 12..28  first half of SHA-256(bot id as above, body)
-//! 28..32  CRC-32 (IEEE) of the 28 bytes before
-//! ```
+//! A folder that one process at a time uses, by an exclusive lock on its file `lock`. The file `dedup.log` in it is as [`format`]
+//! says: a head, and then a record for each update, all of the same length.
 //!
 //! A record is written by one call at the end of the last whole slot, after the CRM has accepted the update and before Telegram
 //! hears of it. That survives a killed process, as the kernel has the bytes; there is no fdatasync, so a machine that loses power may
@@ -17,9 +9,11 @@
 //! delivered, will be in a journal of its own.
 //!
 //! Opening takes every record whose checksum is right. What follows the last whole slot was being written and is cut off; a slot
-//! in the middle with a wrong checksum is skipped and reported. A file with another first slot is of another version, or damaged
-//! beyond use: it is set aside as `dedup.log.unreadable`, and reported. When there are more than twice as many records as are
+//! in the middle with a wrong checksum is skipped and reported. A file with another head is of another version, or damaged beyond
+//! use: it is set aside as `dedup.log.unreadable`, and reported. When there are more than twice as many records as are
 //! remembered, those that are remembered are written to `dedup.log.new`, which then takes the log's place.
+
+mod format;
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -28,33 +22,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Id, Seconds, index::Index};
+pub(super) use self::format::Record;
+use self::format::{HEAD_SLOTS, Head, SLOT_LENGTH, Slot};
+use super::{id::HashKey, index::Index};
 
 const LOCK: &str = "lock";
 const NAME: &str = "dedup.log";
 const NEW: &str = "dedup.log.new";
 const UNREADABLE: &str = "dedup.log.unreadable";
-const SLOT_LENGTH: usize = 32;
-const FORMAT: &Slot = b"telegram-webhook-dedup 1\n\0\0\0\0\0\0\0";
 /// Records beyond twice the remembered ones that are not worth a new file.
 const SLACK: usize = 256;
 /// Bytes that are read or written at a time, when it is many.
 const BUFFER: usize = 64 << 10;
 
-type Slot = [u8; SLOT_LENGTH];
-
-/// An accepted update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) id: Id,
-    pub(super) at: Seconds,
-}
-
 /// The open log, and the lock on its folder.
 pub(super) struct Log {
     dir: PathBuf,
     pub(super) file: File,
-    /// Slots in the file, the first one included.
+    /// Of the hashes in this file.
+    hash_key: HashKey,
+    /// Slots in the file, the head's included.
     slots: usize,
     /// A new file isn't tried before there are as many slots.
     compact_from: usize,
@@ -84,7 +71,8 @@ impl Log {
         let mut log = Self {
             dir: dir.to_owned(),
             file: open(&dir.join(NAME))?,
-            slots: 1,
+            hash_key: HashKey::draw().map_err(io::Error::from)?,
+            slots: HEAD_SLOTS,
             compact_from: 0,
             _lock: lock,
         };
@@ -96,19 +84,26 @@ impl Log {
             fs::rename(dir.join(NAME), dir.join(UNREADABLE))?;
             log.file = open(&dir.join(NAME))?;
         }
-        // the name of the format, and nothing after the last whole slot
-        log.file.write_all_at(FORMAT, 0)?;
+        // a head, and nothing after the last whole slot
+        log.file.write_all_at(&Head::encode(log.hash_key), 0)?;
         log.file.set_len(offset(log.slots))?;
         Ok(log)
+    }
+
+    /// By which the updates have to be hashed.
+    pub(super) fn hash_key(&self) -> HashKey {
+        self.hash_key
     }
 
     /// Reads all records; false if the file isn't a log of this format.
     fn read(&mut self, found: &mut impl FnMut(Record)) -> io::Result<bool> {
         let mut reader = BufReader::with_capacity(BUFFER, &self.file);
-        let mut format = Vec::with_capacity(SLOT_LENGTH);
-        (&mut reader).take(offset(1)).read_to_end(&mut format)?;
-        if !FORMAT.starts_with(&format) {
-            return Ok(false);
+        let mut head = Vec::new();
+        (&mut reader).take(offset(HEAD_SLOTS)).read_to_end(&mut head)?;
+        match Head::decode(&head) {
+            Head::Whole(hash_key) => self.hash_key = hash_key,
+            Head::Unfinished => return Ok(true),
+            Head::Unreadable => return Ok(false),
         }
         let mut corrupt = 0_usize;
         let mut slot = [0; SLOT_LENGTH];
@@ -125,12 +120,10 @@ impl Log {
         Ok(true)
     }
 
-    /// Writes a record down. One that was written in part only is overwritten by the next.
+    /// Writes a record down. At a place of its own, not wherever the file ends: one that was written in part only is overwritten by
+    /// the next.
     pub(super) fn append(&mut self, record: Record) -> io::Result<()> {
-        let written = self.file.write_at(&record.encode(), offset(self.slots))?;
-        if written < SLOT_LENGTH {
-            return Err(ErrorKind::WriteZero.into());
-        }
+        self.file.write_all_at(&record.encode(), offset(self.slots))?;
         self.slots += 1;
         Ok(())
     }
@@ -145,42 +138,16 @@ impl Log {
         let path = self.dir.join(NEW);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         let mut writer = BufWriter::with_capacity(BUFFER, file);
-        writer.write_all(FORMAT)?;
+        writer.write_all(&Head::encode(self.hash_key))?;
         for record in index.records() {
             writer.write_all(&record.encode())?;
         }
         let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         fs::rename(path, self.dir.join(NAME))?;
         self.file = file;
-        self.slots = index.len() + 1;
+        self.slots = HEAD_SLOTS + index.len();
         self.compact_from = 0;
         Ok(())
-    }
-}
-
-// === impl Record ===
-
-impl Record {
-    fn encode(&self) -> Slot {
-        let mut slot = [0; SLOT_LENGTH];
-        slot[..8].copy_from_slice(&self.id.bot.to_le_bytes());
-        slot[8..12].copy_from_slice(&self.at.to_le_bytes());
-        slot[12..28].copy_from_slice(&self.id.key);
-        let checksum = crc32fast::hash(&slot[..28]);
-        slot[28..].copy_from_slice(&checksum.to_le_bytes());
-        slot
-    }
-
-    /// None if the slot is damaged.
-    fn decode(slot: &Slot) -> Option<Self> {
-        let (bot, rest) = slot.split_first_chunk()?;
-        let (at, rest) = rest.split_first_chunk()?;
-        let (key, checksum) = rest.split_first_chunk()?;
-        if crc32fast::hash(&slot[..28]).to_le_bytes() != *checksum {
-            return None;
-        }
-        let id = Id { bot: i64::from_le_bytes(*bot), key: *key };
-        Some(Self { id, at: Seconds::from_le_bytes(*at) })
     }
 }
 

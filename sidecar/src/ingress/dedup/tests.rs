@@ -32,10 +32,13 @@ impl Memory {
         Self { dir, dedup }
     }
 
+    fn attempt(&self, bot: i64, body: &str) -> Result<Attempt, Reject> {
+        self.dedup.attempt(self.dedup.shared.hash_key.id(bot, body.as_bytes()))
+    }
+
     /// Takes an update that isn't under way from beginning to end; false if it was accepted before.
     fn deliver(&self, bot: i64, body: &str, now: u64) -> bool {
-        let claimed = self.dedup.attempt(Id::of(bot, body.as_bytes()));
-        let Ok(Attempt::Ours(claim)) = claimed else {
+        let Ok(Attempt::Ours(claim)) = self.attempt(bot, body) else {
             return false;
         };
         claim.done(at(now));
@@ -84,7 +87,7 @@ fn another_bot_another_body_or_a_lower_id_is_another_update() {
 #[test]
 fn an_update_that_failed_may_come_again() {
     let memory = Memory::new(10);
-    let Ok(Attempt::Ours(claim)) = memory.dedup.attempt(Id::of(BOT, b"{}")) else { panic!("not ours") };
+    let Ok(Attempt::Ours(claim)) = memory.attempt(BOT, "{}") else { panic!("not ours") };
     drop(claim);
     assert!(memory.deliver(BOT, "{}", 0));
 }
@@ -195,7 +198,7 @@ async fn a_copy_that_stops_waiting_leaves_the_update_to_the_others() {
 #[test]
 fn debug_output_says_nothing_of_the_body() {
     let memory = Memory::new(1);
-    let Ok(Attempt::Ours(claim)) = memory.dedup.attempt(Id::of(BOT, b"aMessage")) else { panic!("not ours") };
+    let Ok(Attempt::Ours(claim)) = memory.attempt(BOT, "aMessage") else { panic!("not ours") };
     let shown = format!("{claim:?}");
     assert!(shown.contains("123456") && !shown.contains("aMessage"), "{shown}");
 }

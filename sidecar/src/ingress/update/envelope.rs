@@ -1,66 +1,41 @@
 //! The outermost object: `update_id` and one kind.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+use super::{
+    Facts, Kind, Malformed, NamedKind, Update, facts,
+    object::{Read, read_once},
+    scanner::Scanner,
 };
-
-use super::{Kind, NamedKind, Update, facts, object::Text};
-
-/// First words of our own errors.
-pub(super) const NO_KIND: &str = "no kind";
-pub(super) const SEVERAL_KINDS: &str = "several kinds";
-pub(super) const OUT_OF_RANGE: &str = "out of range";
 
 /// Telegram's ids of updates are of this type.
 const MAX_UPDATE_ID: i64 = i32::MAX as i64;
 
-impl<'de> Deserialize<'de> for Update<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Envelope)
-    }
-}
-
-struct Envelope;
-
-impl<'de> Visitor<'de> for Envelope {
-    type Value = Update<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an update")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+impl<'a> Read<'a> for Update<'a> {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
         let mut update_id = None;
         let mut known = None;
-        let mut unknown = None;
-        while let Some(Text(key)) = map.next_key()? {
-            if key == "update_id" {
-                if update_id.replace(map.next_value::<i64>()?).is_some() {
-                    return Err(A::Error::duplicate_field("update_id"));
-                }
-            } else if let Some(kind) = Kind::parse(&key) {
-                if known.replace((kind, facts::read(kind, &mut map)?)).is_some() {
-                    return Err(A::Error::custom(SEVERAL_KINDS));
-                }
-            } else {
+        let mut has_unknown = false;
+        scanner.object(|scanner, name| {
+            if name == b"update_id" {
+                return read_once(&mut update_id, scanner);
+            }
+            let kind = str::from_utf8(name).ok().and_then(Kind::parse);
+            let Some(kind) = kind else {
                 // a kind that we don't know, or something new beside one that we do
-                map.next_value::<IgnoredAny>()?;
-                unknown.get_or_insert(key);
+                has_unknown = true;
+                return scanner.skip();
+            };
+            if known.is_some() {
+                return Err(Malformed::SeveralKinds);
             }
-        }
-        let update_id = update_id.ok_or_else(|| A::Error::missing_field("update_id"))?;
+            known = Some((NamedKind::Known(kind), facts::read(kind, scanner)?));
+            Ok(())
+        })?;
+        let update_id = update_id.ok_or(Malformed::Incomplete)?;
         if !(0..=MAX_UPDATE_ID).contains(&update_id) {
-            return Err(A::Error::custom(OUT_OF_RANGE));
+            return Err(Malformed::WrongType);
         }
-        match (known, unknown) {
-            (Some((kind, facts)), _) => Ok(Update { update_id, kind: NamedKind::Known(kind), facts }),
-            (None, Some(name)) => {
-                Ok(Update { update_id, kind: NamedKind::Unknown(name), facts: super::Facts::default() })
-            }
-            (None, None) => Err(A::Error::custom(NO_KIND)),
-        }
+        let unknown = has_unknown.then(|| (NamedKind::Unknown, Facts::default()));
+        let (kind, facts) = known.or(unknown).ok_or(Malformed::NoKind)?;
+        Ok(Self { update_id, kind, facts })
     }
 }

@@ -1,141 +1,133 @@
 //! Where each kind but messages has its chat, user, text and date.
 
-use serde::{Deserialize, de::MapAccess};
-
 use super::{
-    ChatKind, Facts, Kind,
+    ChatKind, Facts, Kind, Malformed,
     message::{Edit, Message},
-    object::{Chat, Id, Object, Text},
+    object::{Chat, Id, Read, object},
+    scanner::{Raw, Scanner},
 };
 
 /// Reads what a kind holds.
-pub(super) fn read<'de, A: MapAccess<'de>>(kind: Kind, map: &mut A) -> Result<Facts<'de>, A::Error> {
+pub(super) fn read<'a>(kind: Kind, scanner: &mut Scanner<'a>) -> Result<Facts<'a>, Malformed> {
     Ok(match kind {
-        Kind::Message | Kind::BusinessMessage | Kind::GuestMessage => {
-            map.next_value::<Object<Message<'de>>>()?.0.facts(Edit::No)
-        }
-        Kind::EditedMessage | Kind::EditedBusinessMessage => {
-            map.next_value::<Object<Message<'de>>>()?.0.facts(Edit::Yes)
-        }
-        Kind::ChannelPost => map.next_value::<Object<Message<'de>>>()?.0.by_channel().facts(Edit::No),
-        Kind::EditedChannelPost => map.next_value::<Object<Message<'de>>>()?.0.by_channel().facts(Edit::Yes),
-        Kind::CallbackQuery => map.next_value::<Object<CallbackQuery<'de>>>()?.0.into(),
-        Kind::InlineQuery | Kind::ChosenInlineResult => {
-            map.next_value::<Object<InlineQuery<'de>>>()?.0.into()
-        }
+        Kind::Message | Kind::BusinessMessage | Kind::GuestMessage => Message::read(scanner)?.facts(Edit::No),
+        Kind::EditedMessage | Kind::EditedBusinessMessage => Message::read(scanner)?.facts(Edit::Yes),
+        Kind::ChannelPost => Message::read(scanner)?.by_channel().facts(Edit::No),
+        Kind::EditedChannelPost => Message::read(scanner)?.by_channel().facts(Edit::Yes),
+        Kind::CallbackQuery => CallbackQuery::read(scanner)?.into(),
+        Kind::InlineQuery | Kind::ChosenInlineResult => InlineQuery::read(scanner)?.into(),
         Kind::ShippingQuery | Kind::PreCheckoutQuery | Kind::PurchasedPaidMedia => {
-            map.next_value::<Object<Payment<'de>>>()?.0.into()
+            Payment::read(scanner)?.into()
         }
-        Kind::Poll => map.next_value::<Object<Poll<'de>>>()?.0.into(),
-        Kind::PollAnswer | Kind::ManagedBot | Kind::Subscription => {
-            map.next_value::<Object<ByUser<'de>>>()?.0.into()
-        }
-        Kind::BusinessConnection => map.next_value::<Object<BusinessConnection>>()?.0.into(),
-        Kind::MyChatMember | Kind::ChatMember | Kind::ChatJoinRequest => {
-            map.next_value::<Object<Membership<'de>>>()?.0.into()
-        }
+        Kind::Poll => Poll::read(scanner)?.into(),
+        Kind::PollAnswer | Kind::ManagedBot | Kind::Subscription => ByUser::read(scanner)?.into(),
+        Kind::BusinessConnection => BusinessConnection::read(scanner)?.into(),
+        Kind::MyChatMember | Kind::ChatMember | Kind::ChatJoinRequest => Membership::read(scanner)?.into(),
         Kind::MessageReaction | Kind::MessageReactionCount | Kind::DeletedBusinessMessages => {
-            map.next_value::<Object<InChat>>()?.0.into()
+            InChat::read(scanner)?.into()
         }
-        Kind::ChatBoost | Kind::RemovedChatBoost => map.next_value::<Object<Boost>>()?.0.into(),
+        Kind::ChatBoost | Kind::RemovedChatBoost => Boost::read(scanner)?.into(),
     })
 }
 
-/// A press of a button.
-#[derive(Deserialize)]
-struct CallbackQuery<'a> {
-    from: Object<Id>,
-    /// Absent where the button is of a message sent in inline mode.
-    message: Option<Object<ButtonMessage>>,
-    #[serde(borrow)]
-    data: Option<Text<'a>>,
-    #[serde(borrow)]
-    game_short_name: Option<Text<'a>>,
+object! {
+    /// A press of a button.
+    struct CallbackQuery<'a> {
+        b"from" from: Id,
+        /// Absent where the button is of a message sent in inline mode.
+        b"message" message: Option<ButtonMessage>,
+        b"data" data: Option<Raw<'a>>,
+        b"game_short_name" game_short_name: Option<Raw<'a>>,
+    }
 }
 
-/// The message that a button is of. Of an inaccessible one only the chat is there, and the date is 0.
-#[derive(Deserialize)]
-struct ButtonMessage {
-    chat: Object<Chat>,
-    date: Option<i64>,
-    message_thread_id: Option<i64>,
-    is_topic_message: Option<bool>,
+object! {
+    /// The message that a button is of. Of an inaccessible one only the chat is there, and the date is 0.
+    struct ButtonMessage {
+        b"chat" chat: Chat,
+        b"date" date: Option<i64>,
+        b"message_thread_id" message_thread_id: Option<i64>,
+        b"is_topic_message" is_topic_message: Option<bool>,
+    }
 }
 
-#[derive(Deserialize)]
-struct InlineQuery<'a> {
-    from: Object<Id>,
-    #[serde(borrow)]
-    query: Option<Text<'a>>,
-    chat_type: Option<ChatKind>,
+object! {
+    struct InlineQuery<'a> {
+        b"from" from: Id,
+        b"query" query: Option<Raw<'a>>,
+        b"chat_type" chat_type: Option<ChatKind>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Payment<'a> {
-    from: Object<Id>,
-    #[serde(borrow)]
-    invoice_payload: Option<Text<'a>>,
-    #[serde(borrow)]
-    paid_media_payload: Option<Text<'a>>,
+object! {
+    struct Payment<'a> {
+        b"from" from: Id,
+        b"invoice_payload" invoice_payload: Option<Raw<'a>>,
+        b"paid_media_payload" paid_media_payload: Option<Raw<'a>>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Poll<'a> {
-    #[serde(borrow)]
-    question: Option<Text<'a>>,
+object! {
+    struct Poll<'a> {
+        b"question" question: Option<Raw<'a>>,
+    }
 }
 
-/// What has a user and no chat. A poll is answered in a channel's name too, then there may be no user.
-#[derive(Deserialize)]
-struct ByUser<'a> {
-    user: Option<Object<Id>>,
-    #[serde(borrow)]
-    invoice_payload: Option<Text<'a>>,
+object! {
+    /// What has a user and no chat. A poll is answered in a channel's name too, then there may be no user.
+    struct ByUser<'a> {
+        b"user" user: Option<Id>,
+        b"invoice_payload" invoice_payload: Option<Raw<'a>>,
+    }
 }
 
-#[derive(Deserialize)]
-struct BusinessConnection {
-    user: Object<Id>,
-    user_chat_id: i64,
-    date: Option<i64>,
+object! {
+    struct BusinessConnection {
+        b"user" user: Id,
+        b"user_chat_id" user_chat_id: i64,
+        b"date" date: Option<i64>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Membership<'a> {
-    chat: Object<Chat>,
-    from: Object<Id>,
-    date: Option<i64>,
-    #[serde(borrow)]
-    bio: Option<Text<'a>>,
+object! {
+    struct Membership<'a> {
+        b"chat" chat: Chat,
+        b"from" from: Id,
+        b"date" date: Option<i64>,
+        b"bio" bio: Option<Raw<'a>>,
+    }
 }
 
-/// What happened to messages of a chat. A reaction is a user's, or a chat's in whose name he reacts.
-#[derive(Deserialize)]
-struct InChat {
-    chat: Object<Chat>,
-    user: Option<Object<Id>>,
-    actor_chat: Option<Object<Id>>,
-    date: Option<i64>,
+object! {
+    /// What happened to messages of a chat. A reaction is a user's, or a chat's in whose name he reacts.
+    struct InChat {
+        b"chat" chat: Chat,
+        b"user" user: Option<Id>,
+        b"actor_chat" actor_chat: Option<Id>,
+        b"date" date: Option<i64>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Boost {
-    chat: Object<Chat>,
-    #[serde(rename = "boost")]
-    added: Option<Object<Added>>,
-    source: Option<Object<BoostSource>>,
-    remove_date: Option<i64>,
+object! {
+    struct Boost {
+        b"chat" chat: Chat,
+        b"boost" added: Option<Added>,
+        b"source" source: Option<BoostSource>,
+        b"remove_date" remove_date: Option<i64>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Added {
-    add_date: Option<i64>,
-    source: Option<Object<BoostSource>>,
+object! {
+    struct Added {
+        b"add_date" add_date: Option<i64>,
+        b"source" source: Option<BoostSource>,
+    }
 }
 
-#[derive(Deserialize)]
-struct BoostSource {
-    user: Option<Object<Id>>,
+object! {
+    struct BoostSource {
+        b"user" user: Option<Id>,
+    }
 }
 
 // === impl Facts ===
@@ -145,46 +137,46 @@ impl Facts<'_> {
         Self { chat: Some(chat.id), chat_type: Some(chat.kind), ..Self::default() }
     }
 
-    fn of_user(user: Option<Object<Id>>) -> Self {
-        Self { user: user.map(|Object(user)| user.id), ..Self::default() }
+    fn of_user(user: Option<Id>) -> Self {
+        Self { user: user.map(|user| user.id), ..Self::default() }
     }
 }
 
 impl<'a> From<CallbackQuery<'a>> for Facts<'a> {
     fn from(callback: CallbackQuery<'a>) -> Self {
-        let CallbackQuery { from: Object(from), message, data, game_short_name } = callback;
-        let mut facts = message.map_or_else(Self::default, |Object(message)| {
-            let ButtonMessage { chat: Object(chat), date, message_thread_id, is_topic_message } = message;
+        let CallbackQuery { from, message, data, game_short_name } = callback;
+        let mut facts = message.map_or_else(Self::default, |message| {
+            let ButtonMessage { chat, date, message_thread_id, is_topic_message } = message;
             Self { date, topic: chat.topic(message_thread_id, is_topic_message), ..Self::in_chat(&chat) }
         });
         facts.user = Some(from.id);
-        facts.text = data.or(game_short_name).map(|Text(text)| text);
+        facts.text = data.or(game_short_name);
         facts
     }
 }
 
 impl<'a> From<InlineQuery<'a>> for Facts<'a> {
     fn from(InlineQuery { from, query, chat_type }: InlineQuery<'a>) -> Self {
-        Self { chat_type, text: query.map(|Text(text)| text), ..Self::of_user(Some(from)) }
+        Self { chat_type, text: query, ..Self::of_user(Some(from)) }
     }
 }
 
 impl<'a> From<Payment<'a>> for Facts<'a> {
     fn from(Payment { from, invoice_payload, paid_media_payload }: Payment<'a>) -> Self {
         let payload = invoice_payload.or(paid_media_payload);
-        Self { text: payload.map(|Text(text)| text), ..Self::of_user(Some(from)) }
+        Self { text: payload, ..Self::of_user(Some(from)) }
     }
 }
 
 impl<'a> From<Poll<'a>> for Facts<'a> {
     fn from(Poll { question }: Poll<'a>) -> Self {
-        Self { text: question.map(|Text(text)| text), ..Self::default() }
+        Self { text: question, ..Self::default() }
     }
 }
 
 impl<'a> From<ByUser<'a>> for Facts<'a> {
     fn from(ByUser { user, invoice_payload }: ByUser<'a>) -> Self {
-        Self { text: invoice_payload.map(|Text(text)| text), ..Self::of_user(user) }
+        Self { text: invoice_payload, ..Self::of_user(user) }
     }
 }
 
@@ -195,24 +187,24 @@ impl From<BusinessConnection> for Facts<'_> {
 }
 
 impl<'a> From<Membership<'a>> for Facts<'a> {
-    fn from(Membership { chat: Object(chat), from: Object(from), date, bio }: Membership<'a>) -> Self {
-        Self { user: Some(from.id), text: bio.map(|Text(text)| text), date, ..Self::in_chat(&chat) }
+    fn from(Membership { chat, from, date, bio }: Membership<'a>) -> Self {
+        Self { user: Some(from.id), text: bio, date, ..Self::in_chat(&chat) }
     }
 }
 
 impl From<InChat> for Facts<'_> {
-    fn from(InChat { chat: Object(chat), user, actor_chat, date }: InChat) -> Self {
-        Self { user: user.or(actor_chat).map(|Object(user)| user.id), date, ..Self::in_chat(&chat) }
+    fn from(InChat { chat, user, actor_chat, date }: InChat) -> Self {
+        Self { user: user.or(actor_chat).map(|user| user.id), date, ..Self::in_chat(&chat) }
     }
 }
 
 impl From<Boost> for Facts<'_> {
-    fn from(Boost { chat: Object(chat), added, source, remove_date }: Boost) -> Self {
+    fn from(Boost { chat, added, source, remove_date }: Boost) -> Self {
         let (date, source) = match added {
-            Some(Object(Added { add_date, source: added_by })) => (add_date, added_by.or(source)),
+            Some(Added { add_date, source: added_by }) => (add_date, added_by.or(source)),
             None => (None, source),
         };
-        let user = source.and_then(|Object(source)| source.user).map(|Object(user)| user.id);
+        let user = source.and_then(|source| source.user).map(|user| user.id);
         Self { user, date: date.or(remove_date), ..Self::in_chat(&chat) }
     }
 }

@@ -1,7 +1,5 @@
 //! The kinds of updates.
 
-use std::borrow::Cow;
-
 macro_rules! kinds {
     ($($kind:ident $name:literal,)*) => {
         /// Kind of an update.
@@ -62,11 +60,11 @@ kinds! {
 }
 
 /// A kind of update, whether we know it or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedKind<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedKind {
     Known(Kind),
-    /// One that Telegram invented after us, by its name. The name may be anything.
-    Unknown(Cow<'a, str>),
+    /// One that Telegram invented after us. Its name may be anything.
+    Unknown,
 }
 
 // === impl Kind ===
@@ -93,26 +91,19 @@ impl Kind {
 
 // === impl NamedKind ===
 
-impl NamedKind<'_> {
+impl NamedKind {
     /// Name in metrics and logs: one of few.
-    pub fn label(&self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Known(kind) => kind.name(),
-            Self::Unknown(_) => "unknown",
+            Self::Unknown => "unknown",
         }
     }
 
-    pub fn known(&self) -> Option<Kind> {
+    pub fn known(self) -> Option<Kind> {
         match self {
-            Self::Known(kind) => Some(*kind),
-            Self::Unknown(_) => None,
-        }
-    }
-
-    pub(super) fn into_owned(self) -> NamedKind<'static> {
-        match self {
-            Self::Known(kind) => NamedKind::Known(kind),
-            Self::Unknown(name) => NamedKind::Unknown(Cow::Owned(name.into_owned())),
+            Self::Known(kind) => Some(kind),
+            Self::Unknown => None,
         }
     }
 }

@@ -1,16 +1,11 @@
 //! What is read of a message.
 
-use std::{fmt, ops::Range};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{SeqAccess, Visitor},
-};
 use telegram_webhook_sidecar_config::Content;
 
 use super::{
-    Facts,
-    object::{Chat, Id, Object, Present, Text},
+    Facts, Malformed,
+    object::{Chat, Id, Present, Read, object},
+    scanner::{Raw, Scanner},
 };
 
 /// Whether a message is a new version of one that was sent before.
@@ -20,73 +15,60 @@ pub(super) enum Edit {
     Yes,
 }
 
-/// A message, without those that it holds: what it answers to or what it was forwarded from is another chat's.
-#[derive(Deserialize)]
-pub(super) struct Message<'a> {
-    chat: Object<Chat>,
-    from: Option<Object<Id>>,
-    sender_chat: Option<Object<Id>>,
-    date: Option<i64>,
-    edit_date: Option<i64>,
-    #[serde(rename = "message_thread_id")]
-    thread: Option<i64>,
-    #[serde(rename = "is_topic_message")]
-    in_topic: Option<bool>,
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    caption: Option<Text<'a>>,
-    #[serde(default)]
-    entities: Option<Commands>,
-    #[serde(default)]
-    caption_entities: Option<Commands>,
-    #[serde(default)]
-    photo: Present,
-    #[serde(default)]
-    video: Present,
-    #[serde(default)]
-    video_note: Present,
-    #[serde(default)]
-    voice: Present,
-    #[serde(default)]
-    audio: Present,
-    #[serde(default)]
-    document: Present,
-    #[serde(default)]
-    animation: Present,
-    #[serde(default)]
-    sticker: Present,
-    #[serde(default)]
-    contact: Present,
-    #[serde(default)]
-    location: Present,
-    #[serde(default)]
-    venue: Present,
-    #[serde(default)]
-    poll: Present,
+object! {
+    /// A message, without those that it holds: what it answers to or what it was forwarded from is another chat's.
+    pub(super) struct Message<'a> {
+        b"chat" chat: Chat,
+        b"from" from: Option<Id>,
+        b"sender_chat" sender_chat: Option<Id>,
+        b"date" date: Option<i64>,
+        b"edit_date" edit_date: Option<i64>,
+        b"message_thread_id" thread: Option<i64>,
+        b"is_topic_message" in_topic: Option<bool>,
+        b"text" text: Option<Raw<'a>>,
+        b"caption" caption: Option<Raw<'a>>,
+        b"entities" entities: Option<Entities<'a>>,
+        b"caption_entities" caption_entities: Option<Entities<'a>>,
+        b"photo" photo: Present,
+        b"video" video: Present,
+        b"video_note" video_note: Present,
+        b"voice" voice: Present,
+        b"audio" audio: Present,
+        b"document" document: Present,
+        b"animation" animation: Present,
+        b"sticker" sticker: Present,
+        b"contact" contact: Present,
+        b"location" location: Present,
+        b"venue" venue: Present,
+        b"poll" poll: Present,
+    }
+}
+
+object! {
+    /// What a part of a text is, by UTF-16 units.
+    struct Entity {
+        b"type" kind: EntityKind,
+        b"offset" offset: u32,
+        b"length" length: u32,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EntityKind {
+    BotCommand,
+    Other,
+}
+
+/// The entities of a text. Few filters ask for commands, so these are looked for only then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entities<'a> {
+    array: Raw<'a>,
+    has_commands: bool,
 }
 
 /// What a message holds: one kind of content or several, none for what is no message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Contents(u16);
-
-/// The bot commands among the entities of a text.
-#[derive(Default)]
-struct Commands(Vec<Span>);
-
-/// A part of a text, in UTF-16 units.
-struct Span {
-    offset: u32,
-    length: u32,
-}
-
-#[derive(Deserialize)]
-struct Entity<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
-    offset: u32,
-    length: u32,
-}
 
 // === impl Message ===
 
@@ -98,27 +80,24 @@ impl<'a> Message<'a> {
     }
 
     pub(super) fn facts(self, edit: Edit) -> Facts<'a> {
-        let has_text = self.text.is_some();
-        let content = self.content();
-        let Object(chat) = self.chat;
-        let (text, commands) =
-            if has_text { (self.text, self.entities) } else { (self.caption, self.caption_entities) };
-        let text = text.map(|Text(text)| text);
-        let commands = commands.unwrap_or_default().0;
+        let (text, entities) = match self.text {
+            Some(_) => (self.text, self.entities),
+            None => (self.caption, self.caption_entities),
+        };
         Facts {
-            chat: Some(chat.id),
-            chat_type: Some(chat.kind),
-            topic: chat.topic(self.thread, self.in_topic),
-            user: self.from.map(|Object(from)| from.id),
-            commands: locate(text.as_deref().unwrap_or_default(), commands),
+            chat: Some(self.chat.id),
+            chat_type: Some(self.chat.kind),
+            topic: self.chat.topic(self.thread, self.in_topic),
+            content: self.content(),
+            user: self.from.map(|from| from.id),
             text,
-            content,
+            entities,
             date: if edit == Edit::Yes { self.edit_date.or(self.date) } else { self.date },
         }
     }
 
     fn content(&self) -> Contents {
-        let has_command = self.entities.as_ref().is_some_and(|Commands(spans)| !spans.is_empty());
+        let has_command = self.entities.is_some_and(|entities| entities.has_commands);
         let contents = [
             (self.text.is_some() && !has_command, Content::Text),
             (self.text.is_some() && has_command, Content::Command),
@@ -168,60 +147,71 @@ fn bit(content: Content) -> u16 {
     1 << (content as u16)
 }
 
-// === impl Commands ===
+// === impl Entities ===
 
-impl<'de> Deserialize<'de> for Commands {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EntitiesVisitor)
+impl<'a> Read<'a> for Entities<'a> {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        let mut has_commands = false;
+        let array = scanner.array(|scanner| {
+            has_commands |= Entity::read(scanner)?.kind == EntityKind::BotCommand;
+            Ok(())
+        })?;
+        Ok(Self { array, has_commands })
     }
 }
 
-struct EntitiesVisitor;
-
-impl<'de> Visitor<'de> for EntitiesVisitor {
-    type Value = Commands;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("entities")
+impl Entities<'_> {
+    /// The names of the commands in the text that these are the entities of.
+    pub(super) fn commands(self, text: &str) -> Vec<String> {
+        // they have been read before: this can't fail
+        locate(text, self.read_commands().unwrap_or_default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entities: A) -> Result<Commands, A::Error> {
-        let mut commands = Commands::default();
-        while let Some(Object(entity)) = entities.next_element::<Object<Entity<'de>>>()? {
-            let Entity { kind: Text(kind), offset, length } = entity;
-            if kind == "bot_command" {
-                commands.0.push(Span { offset, length });
-            }
+    fn read_commands(self) -> Result<Vec<Entity>, Malformed> {
+        let mut commands = Vec::new();
+        if self.has_commands {
+            self.array.scan().array(|scanner| {
+                let entity = Entity::read(scanner)?;
+                if entity.kind == EntityKind::BotCommand {
+                    commands.push(entity);
+                }
+                Ok(())
+            })?;
         }
         Ok(commands)
     }
 }
 
-/// Finds the names of the commands in a text, by bytes, in one walk. One that isn't where its entity says is left out.
-fn locate(text: &str, mut commands: Vec<Span>) -> Vec<Range<usize>> {
-    commands.sort_unstable_by_key(|span| span.offset);
+impl<'a> Read<'a> for EntityKind {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        Ok(if *scanner.word()? == *b"bot_command" { Self::BotCommand } else { Self::Other })
+    }
+}
+
+/// Finds the names of the commands in a text, in one walk. One that isn't where its entity says is left out.
+fn locate(text: &str, mut commands: Vec<Entity>) -> Vec<String> {
+    commands.sort_unstable_by_key(|command| command.offset);
     let mut found = Vec::with_capacity(commands.len());
     let mut units = 0;
-    let mut rest = text.char_indices();
-    for Span { offset, length } in commands {
+    let mut rest = text.chars();
+    for Entity { offset, length, .. } in commands {
         while units < u64::from(offset) {
-            let Some((_, c)) = rest.next() else { return found };
+            let Some(c) = rest.next() else { return found };
             units += units_of(c);
         }
-        let start = rest.offset();
         if units == u64::from(offset) {
-            found.extend(name(text.get(start..).unwrap_or_default(), length, start));
+            found.extend(name(rest.as_str(), length));
         }
     }
     found
 }
 
-/// The name in `/name@bot`, at the start of a text that begins at `start`. Names are ASCII: there a UTF-16 unit is a byte.
-fn name(text: &str, length: u32, start: usize) -> Option<Range<usize>> {
+/// The name in `/name@bot`, at the start of a text. Names are ASCII: there a UTF-16 unit is a byte.
+fn name(text: &str, length: u32) -> Option<String> {
     let command = text.get(..usize::try_from(length).ok()?)?.strip_prefix('/')?;
     let name = command.split('@').next()?;
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    is_name.then(|| start + 1..start + 1 + name.len())
+    is_name.then(|| name.to_owned())
 }
 
 fn units_of(c: char) -> u64 {

@@ -1,73 +1,86 @@
 //! The shapes that the fields of an update come in.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
-};
 use telegram_webhook_sidecar_config::ChatType;
 
-use super::ChatKind;
+use super::{
+    ChatKind, Malformed,
+    scanner::{Raw, Scanner},
+};
 
-/// An object. A derived struct alone takes an array of its fields' values too, which nobody else would understand.
-pub(super) struct Object<T>(pub(super) T);
+/// What is read of a JSON value.
+pub(super) trait Read<'a>: Sized {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed>;
 
-/// A string, borrowed where nothing in it is escaped.
-#[derive(Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-/// Whether a field is there, whatever it holds; `null` is not there.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Present(pub(super) bool);
-
-/// A user, or anything else that only its id is read of.
-#[derive(Deserialize)]
-pub(super) struct Id {
-    pub(super) id: i64,
+    /// What a field is that isn't there.
+    fn missing() -> Result<Self, Malformed> {
+        Err(Malformed::Incomplete)
+    }
 }
 
-/// A chat.
-#[derive(Deserialize)]
-pub(super) struct Chat {
-    pub(super) id: i64,
-    #[serde(rename = "type")]
-    pub(super) kind: ChatKind,
-    is_forum: Option<bool>,
+/// Makes a struct that is read of an object by the names of its fields, each at most once. Fields that it doesn't name are skipped.
+macro_rules! object {
+    (
+        $(#[$doc:meta])*
+        $access:vis struct $object:ident $(<$life:lifetime>)? {
+            $($(#[$field_doc:meta])* $name:literal $field_access:vis $field:ident: $value:ty,)*
+        }
+    ) => {
+        $(#[$doc])*
+        $access struct $object $(<$life>)? {
+            $($(#[$field_doc])* $field_access $field: $value,)*
+        }
+
+        impl<'a> $crate::ingress::update::object::Read<'a> for $object $(<$life>)? {
+            fn read(
+                scanner: &mut $crate::ingress::update::scanner::Scanner<'a>,
+            ) -> Result<Self, $crate::ingress::update::Malformed> {
+                use $crate::ingress::update::object::{Read, read_once};
+                $(let mut $field = None;)*
+                scanner.object(|scanner, name| match name {
+                    $($name => read_once(&mut $field, scanner),)*
+                    _ => scanner.skip(),
+                })?;
+                Ok(Self { $($field: $field.map_or_else(<$value as Read<'a>>::missing, Ok)?,)* })
+            }
+        }
+    };
+}
+pub(super) use object;
+
+/// Reads the value of a field that may be there once.
+pub(super) fn read_once<'a, T: Read<'a>>(
+    field: &mut Option<T>,
+    scanner: &mut Scanner<'a>,
+) -> Result<(), Malformed> {
+    if field.is_some() {
+        return Err(Malformed::DuplicateField);
+    }
+    *field = Some(T::read(scanner)?);
+    Ok(())
+}
+
+/// Whether a field is there, whatever it holds; `null` is not there.
+#[derive(Clone, Copy)]
+pub(super) struct Present(pub(super) bool);
+
+object! {
+    /// A user, or anything else that only its id is read of.
+    pub(super) struct Id {
+        b"id" pub(super) id: i64,
+    }
+}
+
+object! {
+    /// A chat.
+    pub(super) struct Chat {
+        b"id" pub(super) id: i64,
+        b"type" pub(super) kind: ChatKind,
+        b"is_forum" is_forum: Option<bool>,
+    }
 }
 
 /// Id of the topic that a forum has without anybody making it.
 const GENERAL_TOPIC: i64 = 1;
-
-// === impl Object ===
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-    }
-}
-
-// === impl Present ===
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::<IgnoredAny>::deserialize(deserializer).map(|value| Self(value.is_some()))
-    }
-}
 
 // === impl Chat ===
 
@@ -82,31 +95,65 @@ impl Chat {
     }
 }
 
-// === impl ChatKind ===
+// === impl Read ===
 
-impl<'de> Deserialize<'de> for ChatKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(ChatKindVisitor)
+impl<'a, T: Read<'a>> Read<'a> for Option<T> {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        match scanner.peek() {
+            Some(b'n') => scanner.literal(b"null").map(|()| None),
+            _ => T::read(scanner).map(Some),
+        }
+    }
+
+    fn missing() -> Result<Self, Malformed> {
+        Ok(None)
     }
 }
 
-struct ChatKindVisitor;
-
-impl Visitor<'_> for ChatKindVisitor {
-    type Value = ChatKind;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a type of chat")
+impl<'a> Read<'a> for Present {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        let is_there = scanner.peek() != Some(b'n');
+        scanner.skip().map(|()| Self(is_there))
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<ChatKind, E> {
-        Ok(match name {
+    fn missing() -> Result<Self, Malformed> {
+        Ok(Self(false))
+    }
+}
+
+impl<'a> Read<'a> for Raw<'a> {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        scanner.text()
+    }
+}
+
+impl<'a> Read<'a> for i64 {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        scanner.integer()
+    }
+}
+
+impl<'a> Read<'a> for u32 {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        Self::try_from(scanner.integer()?).map_err(|_| Malformed::WrongType)
+    }
+}
+
+impl<'a> Read<'a> for bool {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        scanner.bool()
+    }
+}
+
+impl<'a> Read<'a> for ChatKind {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        Ok(match &*scanner.word()? {
             // an inline query's word for the chat of its sender with the bot
-            "private" | "sender" => ChatKind::Known(ChatType::Private),
-            "group" => ChatKind::Known(ChatType::Group),
-            "supergroup" => ChatKind::Known(ChatType::Supergroup),
-            "channel" => ChatKind::Known(ChatType::Channel),
-            _ => ChatKind::Unknown,
+            b"private" | b"sender" => Self::Known(ChatType::Private),
+            b"group" => Self::Known(ChatType::Group),
+            b"supergroup" => Self::Known(ChatType::Supergroup),
+            b"channel" => Self::Known(ChatType::Channel),
+            _ => Self::Unknown,
         })
     }
 }

@@ -1,19 +1,11 @@
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-    time::Instant,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::*;
 
-fn guarded(secure: bool) -> (Guarded<DuplexStream>, Progress, DuplexStream) {
-    let (ours, theirs) = duplex(1024);
-    let progress = Progress::default();
-    (Guarded::new(ours, progress.clone(), secure), progress, theirs)
-}
-
 /// What comes out for parts that are written one after the other.
 async fn written(secure: bool, parts: &[&str]) -> String {
-    let (mut io, _, mut theirs) = guarded(secure);
+    let (ours, mut theirs) = duplex(1024);
+    let mut io = Guarded::new(ours, Progress::default(), secure);
     for part in parts {
         io.write_all(part.as_bytes()).await.unwrap();
     }
@@ -46,39 +38,4 @@ async fn an_amended_refusal_goes_out_whole_however_slowly_it_is_taken() {
     theirs.read_to_string(&mut out).await.unwrap();
     writing.await.unwrap();
     assert_eq!(out, format!("HTTP/1.1 431 x\r\n{}", str::from_utf8(SECURE_END).unwrap()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_time_for_a_head_runs_from_its_first_byte_to_its_request() {
-    let (mut io, progress, mut theirs) = guarded(true);
-    let mut byte = [0];
-    // idle
-    assert!(tokio::time::timeout(HEAD_TIMEOUT * 5, io.read(&mut byte)).await.is_err());
-    theirs.write_all(b"P").await.unwrap();
-    io.read_exact(&mut byte).await.unwrap();
-    // the handler waits for a body
-    progress.request_began();
-    assert!(tokio::time::timeout(HEAD_TIMEOUT * 5, io.read(&mut byte)).await.is_err());
-    theirs.write_all(b"{").await.unwrap();
-    io.read_exact(&mut byte).await.unwrap();
-    assert!(tokio::time::timeout(HEAD_TIMEOUT * 5, io.read(&mut byte)).await.is_err());
-    progress.request_ended();
-    assert!(tokio::time::timeout(HEAD_TIMEOUT * 5, io.read(&mut byte)).await.is_err());
-
-    let started = Instant::now();
-    let sending = tokio::spawn(async move {
-        // each byte in time, but too many of them
-        while theirs.write_all(b"G").await.is_ok() {
-            sleep(Duration::from_millis(300)).await;
-        }
-    });
-    let error = loop {
-        if let Err(error) = io.read_exact(&mut byte).await {
-            break error;
-        }
-    };
-    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    assert_eq!(started.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
-    drop(io);
-    sending.await.unwrap();
 }

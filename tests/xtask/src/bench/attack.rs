@@ -7,33 +7,21 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use serde::{Deserialize, Serialize};
+use clap::ValueEnum as _;
+use serde::Serialize;
+use telegram_webhook_load::{Attack, Attackers, Genuine};
+use telegram_webhook_tests::sidecar::TOKEN;
 use tokio::{process::Command, time::sleep};
 
 use super::{
     budget::{self, Budget, count},
     machine::{peak_resident, raise_file_limit},
     server::Server,
-    site::{self, Priority, Site, TOKEN, WRONG_TOKEN},
+    site::{self, Priority, Site, WRONG_TOKEN},
     tools,
 };
 use crate::progress::Progress;
 
-/// The load's names of the attacks.
-const ATTACKS: [&str; 12] = [
-    "slow-heads",
-    "slow-bodies",
-    "idle-tcp",
-    "idle-tls",
-    "half-open-tls",
-    "garbage",
-    "http2-preface",
-    "smuggled-length",
-    "smuggled-chunk",
-    "many-headers",
-    "huge-body",
-    "huge-chunks",
-];
 /// Genuine updates per second.
 const RATE: u64 = 100;
 /// Where attackers come from: nobody, and a part of Telegram's networks as the configuration has them.
@@ -66,31 +54,13 @@ pub struct Arguments {
     #[arg(long)]
     real_time: bool,
     /// This attack only
-    #[arg(long, value_parser = ATTACKS)]
-    only: Option<String>,
-}
-
-/// What the genuine client reports.
-#[derive(Deserialize)]
-struct Genuine {
-    sent: u64,
-    refused: u64,
-    p50_us: u64,
-    p99_us: u64,
-    max_us: u64,
-}
-
-/// What the attackers report.
-#[derive(Deserialize)]
-struct Attackers {
-    opened: u64,
-    closed: u64,
-    statuses: BTreeMap<String, u64>,
+    #[arg(long)]
+    only: Option<Attack>,
 }
 
 #[derive(Serialize)]
 struct Row {
-    attack: &'static str,
+    attack: String,
     quiet_p99_us: u64,
     p50_us: u64,
     p99_us: u64,
@@ -108,15 +78,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let binaries = tools::build(&progress).await?;
     raise_file_limit()?;
     let mut site = Site::new(binaries, Priority::new(arguments.real_time)).await?;
-    let attacks =
-        ATTACKS.into_iter().filter(|attack| arguments.only.as_deref().is_none_or(|only| only == *attack));
+    let attacks = Attack::value_variants();
+    let attacks = attacks.iter().copied().filter(|attack| arguments.only.is_none_or(|only| only == *attack));
     if !arguments.json {
         println!("\n  {}", Row::HEADER);
     }
     let mut rows = Vec::new();
     for attack in attacks {
         progress.say(&format!("{attack} ({} s)", arguments.seconds * 2 + 3));
-        let row = meet(&mut site, attack, &arguments).await.with_context(|| attack.to_owned())?;
+        let row = meet(&mut site, attack, &arguments).await.with_context(|| attack.to_string())?;
         if arguments.json {
             println!("{}", serde_json::to_string(&row)?);
         } else {
@@ -128,7 +98,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// A sidecar in quiet, then under one attack.
-async fn meet(site: &mut Site, attack: &'static str, arguments: &Arguments) -> anyhow::Result<Row> {
+async fn meet(site: &mut Site, attack: Attack, arguments: &Arguments) -> anyhow::Result<Row> {
     let seconds = arguments.seconds;
     let mut config = site.sidecar_config();
     if arguments.listed {
@@ -147,7 +117,7 @@ async fn meet(site: &mut Site, attack: &'static str, arguments: &Arguments) -> a
     ensure!(!statuses.contains_key("200"), "an attacker was answered 200");
     let peak_rss_kib = peak_resident(server.pid)?;
     Ok(Row {
-        attack,
+        attack: attack.to_string(),
         quiet_p99_us: quiet.p99_us,
         p50_us,
         p99_us,
@@ -168,10 +138,11 @@ async fn genuine(site: &mut Site, server: &Server, seconds: u64) -> anyhow::Resu
     site::outcome(&mut load).await
 }
 
-fn attackers(site: &Site, server: &Server, attack: &str, arguments: &Arguments) -> Command {
+fn attackers(site: &Site, server: &Server, attack: Attack, arguments: &Arguments) -> Command {
     let from = if arguments.listed { LISTED_ATTACKERS } else { UNLISTED };
     let seconds = RAMP.as_secs() + arguments.seconds + 1;
-    let mut command = site.background_load(&["attack", attack, "--from", from], server.address, WRONG_TOKEN);
+    let mut command =
+        site.background_load(&["attack", &attack.to_string(), "--from", from], server.address, WRONG_TOKEN);
     command.args(["--seconds", &seconds.to_string(), "--connections", &arguments.connections.to_string()]);
     command.args(["--rate", &arguments.new_per_second.to_string()]);
     command

@@ -5,11 +5,12 @@
 //! servers; what is compared is the processor time that a server uses per request. Rounds go through all systems in turn, so that
 //! whatever else the machine does hits them alike.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{bail, ensure};
-use serde::Deserialize;
+use telegram_webhook_load::{Connections, Spray};
 use telegram_webhook_sidecar_config::{AddressMode, AddressSource, ClientAddress, Rate};
+use telegram_webhook_tests::sidecar::{PATH, TOKEN};
 use tokio::time::sleep;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     machine::{processor_time, raise_file_limit, resident},
     report::{Case, Line, Report},
     server::{Server, System},
-    site::{self, BANNED, PATH, Priority, Site, TOKEN, WRONG_TOKEN},
+    site::{self, BANNED, Priority, Site, WRONG_TOKEN},
     tools,
     wrk::{self, Expected},
 };
@@ -48,16 +49,6 @@ pub struct Arguments {
     /// How long each measurement takes
     #[arg(long, default_value_t = 4)]
     seconds: u64,
-}
-
-/// What became of connections with one request each.
-#[derive(Deserialize)]
-struct Connections {
-    requests: u64,
-    duration_us: u64,
-    ends: BTreeMap<String, u64>,
-    p50_us: u64,
-    p99_us: u64,
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -188,8 +179,7 @@ async fn limited_addresses(site: &Site, progress: &Progress, report: &mut Report
     let spray = async |skip: u64, clients: u64| -> anyhow::Result<u64> {
         let mut load = site.load(&["spray"], server.address, WRONG_TOKEN);
         load.args(["--skip", &skip.to_string(), "--clients", &clients.to_string()]);
-        let outcome: Spray = site::outcome(&mut load).await?;
-        let Spray { requests, statuses } = outcome;
+        let Spray { requests, statuses } = site::outcome(&mut load).await?;
         let [failed, limited] = [401, 429].map(|status| statuses.get(&status).copied().unwrap_or_default());
         ensure!(failed == clients && limited == clients, "of {requests} requests: {statuses:?}");
         resident(server.pid)
@@ -198,12 +188,6 @@ async fn limited_addresses(site: &Site, progress: &Progress, report: &mut Report
     let after = spray(WARM_UP_CLIENTS, CLIENTS).await?;
     report.add(Line::memory(System::Sidecar, Case::LimitedAddresses, after.saturating_sub(before)));
     Ok(())
-}
-
-#[derive(Deserialize)]
-struct Spray {
-    requests: u64,
-    statuses: BTreeMap<u16, u64>,
 }
 
 fn budgets(report: &Report) -> Vec<Budget> {

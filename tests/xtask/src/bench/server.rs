@@ -13,7 +13,7 @@ use serde::Serialize;
 use telegram_webhook_sidecar_config::WebhookConfig;
 use telegram_webhook_tests::{
     cluster::{command, find_program},
-    sidecar::ConfigFolder,
+    sidecar::{CRM_PATH, ConfigFolder, PATH, TOKEN},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, copy, sink},
@@ -21,7 +21,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::site::{CRM_PATH, LISTED, PATH, Site, TOKEN};
+use super::site::{LISTED, Site};
 
 /// Templates of the configurations.
 const NGINX: &str = include_str!("../../bench/nginx.conf");

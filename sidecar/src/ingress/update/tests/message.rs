@@ -1,7 +1,7 @@
 use super::*;
 
 fn commands_of(fields: &str) -> Vec<String> {
-    facts("message", &message(fields)).commands().map(str::to_owned).collect()
+    facts("message", &message(fields)).commands()
 }
 
 #[test]
