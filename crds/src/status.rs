@@ -17,7 +17,10 @@ pub const UNOBSERVED_GENERATION: i64 = -1;
 pub struct TelegramWebhookStatus {
     /// The `metadata.generation` that the conditions speak of; -1 before the operator has seen the resource.
     pub observed_generation: i64,
-    /// `Ready` sums up; the others name one concern each. `Reconciling` and `Stalled` are present only while true.
+    /// `Ready` sums up; the others name one concern each: `TokenValid` (the Bot API server accepts the token), `SecretsDelivered` (every
+    /// sidecar has loaded the current configuration), `SidecarsReady` (a selected pod is ready, and none runs without a sidecar),
+    /// `WebhookRegistered` (the webhook at Telegram is this one), `SourceVisible` (the sidecars see Telegram's own address; absent
+    /// until they have seen a request). `Reconciling` and `Stalled` are present only while true.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -25,7 +25,8 @@ pub use self::{
 /// Telegram's own Bot API server, the default of `spec.bot.apiServer`.
 pub const DEFAULT_API_SERVER: &str = "https://api.telegram.org";
 
-/// One bot's webhook: where Telegram sends its updates, and which pods receive them.
+/// What is declared of one bot's webhook. The README of telegram-webhook-operator begins with an example, and says what each step of
+/// setting up needs.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "telegram-webhook.dev",
@@ -69,7 +70,10 @@ pub struct TelegramWebhookSpec {
     #[serde(default)]
     pub limits: LimitsSpec,
     /// What happens to the webhook at Telegram when this resource is deleted. `Retain` leaves it registered, so that an
-    /// accident can't silence a bot; `Delete` removes it, if it is still ours.
+    /// accident can't silence a bot; `Delete` removes it, if it is still ours. The Service and the Secret of this resource are deleted
+    /// with it all the same: with `Retain` updates reach only what still runs and is reachable, which are pods that no other resource
+    /// selects, until they end, over a Service of your own. Everything else they find closed, and Telegram keeps them for a day. A
+    /// resource that is made anew registers a new path.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 pub use self::client::AskError;
 use crate::{
+    address::key,
     app::Readiness,
     bans::{Bans, NotLifted},
     config::CurrentPolicy,
@@ -93,23 +94,26 @@ impl Admin {
     /// Only the pod itself says who may come again.
     fn lift(&self, peer: SocketAddr, address: &str) -> Response<Full<Bytes>> {
         if !is_within(peer) {
-            return text(StatusCode::FORBIDDEN, "only from within the pod");
+            return text(StatusCode::FORBIDDEN, "only from the same machine or pod");
         }
         let address = match bans::address(address) {
             Ok(address) => address,
             Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
         };
+        let client = key(address);
         match self.bans.lift(&self.policy.load(), address) {
-            Ok(()) => text(StatusCode::OK, "lifted"),
-            Err(reason @ NotLifted::NotBanned) => text(StatusCode::NOT_FOUND, reason.to_string()),
-            Err(reason @ NotLifted::Permanent { .. }) => text(StatusCode::CONFLICT, reason.to_string()),
+            Ok(()) => text(StatusCode::OK, format!("lifted: {client}")),
+            Err(reason @ NotLifted::NotBanned) => text(StatusCode::NOT_FOUND, format!("{client} {reason}")),
+            Err(reason @ NotLifted::Permanent { .. }) => {
+                text(StatusCode::CONFLICT, format!("{client} {reason}"))
+            }
         }
     }
 
     /// Only the pod itself says when it goes away: draining can't be undone.
     fn drain(&self, peer: SocketAddr) -> Response<Full<Bytes>> {
         if !is_within(peer) {
-            return text(StatusCode::FORBIDDEN, "only from within the pod");
+            return text(StatusCode::FORBIDDEN, "only from the same machine or pod");
         }
         self.readiness.start_draining();
         tracing::info!("draining");
@@ -127,7 +131,7 @@ impl Handler for Admin {
 fn is_within(peer: SocketAddr) -> bool {
     let within = peer.ip().to_canonical().is_loopback();
     if !within {
-        tracing::warn!(%peer, "refused: it may be asked for in the pod only");
+        tracing::warn!(%peer, "refused: it may be asked for on the same machine or in the same pod only");
     }
     within
 }

@@ -24,20 +24,20 @@ pub struct Args {
 pub enum Command {
     /// Serve the configured webhooks until told to stop.
     Run(RunArgs),
-    /// Say whether the configuration can be used, and if not, every mistake in it.
+    /// Say whether the configuration can be used, and if not, every mistake in it; warn of a certificate that Telegram will refuse.
     Check(ConfigSource),
-    /// Tell the sidecar in this pod that the pod is going away.
+    /// Tell a running sidecar to be found no more: its pod is going away.
     Drain(AdminArgs),
-    /// Show or lift the bans of the sidecar in this pod.
+    /// Show who is banned by a running sidecar, or end a ban.
     Bans(BansArgs),
-    /// Tell which of the updates in a file would be forwarded, and which rule drops the others.
+    /// Tell which of the updates in a file would be forwarded, and which rule drops the others. No certificate is needed.
     FilterTest(FilterTestArgs),
 }
 
 /// Where the configuration is.
 #[derive(ClapArgs, Debug, Clone)]
 pub struct ConfigSource {
-    /// Folder with one folder per webhook, as the operator fills it.
+    /// Folder with one folder per webhook, as the operator fills it: config.json, tls.crt and tls.key in each.
     #[arg(long, value_name = "DIR", default_value = CONFIG_DIR)]
     config_dir: PathBuf,
     /// File with all webhooks, instead of the folder.
@@ -62,7 +62,7 @@ pub struct RunArgs {
     /// How often to look whether the configuration has changed.
     #[arg(long = "poll-interval-ms", value_name = "MILLISECONDS", default_value = "1000", value_parser = period)]
     pub poll_interval: Duration,
-    /// How long requests under way may take once told to stop; keep it below the pod's terminationGracePeriodSeconds.
+    /// How long requests under way may take once told to stop; in a pod, keep it below terminationGracePeriodSeconds.
     #[arg(long = "shutdown-deadline-seconds", value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub shutdown_deadline: Duration,
 }
@@ -90,7 +90,7 @@ pub enum BansCommand {
 
 #[derive(ClapArgs, Debug)]
 pub struct AdminArgs {
-    /// Admin address of the sidecar; it listens to its own pod only.
+    /// Admin address of the running sidecar. Changes are taken from the same machine or pod only.
     #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT)))]
     pub admin_address: SocketAddr,
 }
@@ -99,10 +99,13 @@ pub struct AdminArgs {
 pub struct FilterTestArgs {
     #[command(flatten)]
     pub config: ConfigSource,
+    /// File with the JSON object of a filter alone, instead of a configuration.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "config_dir", "webhook"])]
+    pub filter: Option<PathBuf>,
     /// Whose filter to try; needed where there are several.
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub webhook: Option<String>,
-    /// File with one update, an array of updates, or one update per line.
+    /// File with one update, an array of updates, an answer of getUpdates, or one update per line; `-` is standard input.
     pub updates: PathBuf,
 }
 
@@ -176,6 +179,15 @@ mod tests {
         assert!(matches!(source(&["--config-dir", "d"]), Ok(Source::Folder(dir)) if dir == Path::new("d")));
         assert!(matches!(source(&["--config", "f"]), Ok(Source::File(file)) if file == Path::new("f")));
         assert!(source(&["--config", "f", "--config-dir", "d"]).is_err());
+    }
+
+    #[test]
+    fn a_filter_is_that_of_a_webhook_or_a_file_of_its_own() {
+        let parse = |args: &[&str]| Args::try_parse_from([&["sidecar", "filter-test", "-"], args].concat());
+        assert!(parse(&["--filter", "f"]).is_ok() && parse(&["--config", "c", "--webhook", "a/b"]).is_ok());
+        for other in ["--config", "--config-dir", "--webhook"] {
+            assert!(parse(&["--filter", "f", other, "c"]).is_err(), "{other}");
+        }
     }
 
     #[test]

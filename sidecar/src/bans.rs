@@ -44,12 +44,12 @@ pub struct Banned {
     pub until: Timestamp,
 }
 
-/// Why a ban can't be lifted.
+/// Why a ban can't be lifted, behind the address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotLifted {
-    #[error("not banned")]
+    #[error("is not banned")]
     NotBanned,
-    #[error("banned by limits.banned of {webhook}: lift it there")]
+    #[error("is banned by limits.banned of {webhook}: remove it there")]
     Permanent { webhook: String },
 }
 

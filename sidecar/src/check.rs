@@ -18,6 +18,12 @@ pub fn write_summary(policy: &Policy, mut out: impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Tells what can be used, but not as it is meant.
+pub fn write_warnings(policy: &Policy, mut out: impl Write) -> io::Result<()> {
+    let mut doubts = policy.webhooks().iter().flat_map(|webhook| webhook.doubts());
+    doubts.try_for_each(|doubt| writeln!(out, "warning: {doubt}"))
+}
+
 /// Tells what is wrong, one line each.
 pub fn write_problems(problems: &Problems, mut out: impl Write) -> io::Result<()> {
     problems.iter().try_for_each(|problem| writeln!(out, "{problem}"))

@@ -7,6 +7,7 @@
 
 mod address;
 mod certificate;
+mod filters;
 mod place;
 mod problem;
 mod rates;
@@ -100,7 +101,7 @@ impl Policy {
         if problems.is_empty() && !policy.webhooks.is_empty() {
             Ok(policy)
         } else {
-            Err(Problems::at_start(problems, absent))
+            Err(Problems::of(problems, absent))
         }
     }
 
@@ -168,8 +169,8 @@ fn without_conflict(webhook: Webhook, others: &[Arc<Webhook>]) -> Result<Webhook
     if problems.is_empty() { Ok(webhook) } else { Err(problems) }
 }
 
-/// What is wrong between webhooks that are right by themselves: a path alone must tell which one is meant, and the client's
-/// address is found before that.
+/// What is wrong between webhooks that are right by themselves: a path alone must tell which one is meant, the client's address is
+/// found before that, and of two webhooks of a bot Telegram knows one.
 fn conflicts(webhook: &Webhook, others: &[Arc<Webhook>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for other in others {
@@ -177,16 +178,19 @@ fn conflicts(webhook: &Webhook, others: &[Arc<Webhook>]) -> Vec<Problem> {
             let reason = format!("{} has another, and a port has one", other.place);
             problems.push(Problem::field(&webhook.place, "clientAddress", reason));
         }
-        let mut same = |field: String| {
-            let reason = format!("{} has the same", other.place);
+        let mut same = |field: String, why: &str| {
+            let reason = format!("{} has the same{why}", other.place);
             problems.push(Problem::field(&webhook.place, field, reason));
         };
         if other.name == webhook.name {
-            same("webhook".to_owned());
+            same("webhook".to_owned(), "");
+        }
+        if other.bot_id == webhook.bot_id {
+            same("botId".to_owned(), ", and a bot has one webhook");
         }
         for (position, slot) in webhook.slots.iter().enumerate() {
             if other.slots.iter().any(|other| bool::from(other.path.matches(&slot.path))) {
-                same(format!("slots[{position}].path"));
+                same(format!("slots[{position}].path"), "");
             }
         }
     }

@@ -1,29 +1,37 @@
-//! Tells which of the updates in a file a filter lets through, and which rule drops the others: the `filter-test` subcommand.
+//! Tells which of the updates in a file, or in standard input, a filter lets through, and which rule drops the others: the `filter-test` subcommand.
 
 mod values;
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
+
+use telegram_webhook_sidecar_config as raw;
 
 use self::values::{Cut, Values};
 use crate::{
-    config::{Policy, Problem, Source, Webhook},
+    config::{Findings, Place, Problem, Source},
     ingress::{
         filter::{Filter, Verdict},
         update::{self, Malformed, Update},
     },
 };
 
+/// Called so, a file is standard input.
+const STANDARD_INPUT: &str = "-";
+
 /// Why there is no filter to try.
 #[derive(Debug, thiserror::Error)]
 pub enum ChooseError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Config(Vec<Problem>),
+    #[error("{}: can't be read: {source}", file.display())]
+    Unreadable { file: PathBuf, source: io::Error },
+    #[error("{}: {}", file.display(), .reasons.join("; "))]
+    Filter { file: PathBuf, reasons: Vec<String> },
     #[error("there is no webhook {wanted}; there are: {}", .there.join(", "))]
     Unknown { wanted: String, there: Vec<String> },
     #[error("there are several webhooks, choose one by --webhook: {}", .0.join(", "))]
@@ -45,34 +53,47 @@ pub struct Summary {
     pub forwarded: usize,
     pub dropped: usize,
     pub malformed: usize,
-    /// Of the malformed, those that aren't even JSON.
-    pub not_json: usize,
 }
 
-/// The webhook to try; it need not be named where it is the only one.
-pub fn choose(source: &Source, wanted: Option<&str>) -> Result<Arc<Webhook>, ChooseError> {
-    let (policy, problems) = Policy::default().followed_by(source.read());
-    let webhooks = policy.webhooks();
+/// The filter to try, of whatever else can be read; its webhook need not be named where it is the only one.
+pub fn choose(source: &Source, wanted: Option<&str>) -> Result<Filter, ChooseError> {
+    let (mut filters, problems) = source.read().into_filters();
     let found = match wanted {
-        Some(wanted) => webhooks.iter().find(|webhook| *webhook.name == *wanted),
-        None => webhooks.first().filter(|_| webhooks.len() == 1),
+        Some(wanted) => filters.iter().position(|(name, _)| name == wanted),
+        None => (filters.len() == 1).then_some(0),
     };
-    if let Some(webhook) = found {
-        return Ok(Arc::clone(webhook));
+    if let Some(found) = found {
+        return Ok(filters.swap_remove(found).1);
     }
     if !problems.is_empty() {
         return Err(ChooseError::Config(problems));
     }
-    let there = webhooks.iter().map(|webhook| webhook.name.to_string()).collect();
+    let there = filters.into_iter().map(|(name, _)| name).collect();
     Err(match wanted {
         Some(wanted) => ChooseError::Unknown { wanted: wanted.to_owned(), there },
         None => ChooseError::Several(there),
     })
 }
 
-/// Tries every update in a file: an array of updates, or updates one after the other, such as one per line.
+/// A filter that stands in a file by itself.
+pub fn read_filter(file: &Path) -> Result<Filter, ChooseError> {
+    let bytes = fs::read(file).map_err(|source| ChooseError::Unreadable { file: file.to_owned(), source })?;
+    let wrong = |reasons| ChooseError::Filter { file: file.to_owned(), reasons };
+    let raw = raw::Filter::parse(&bytes).map_err(|error| wrong(vec![error.to_string()]))?;
+    let place = Place::File { file: file.into(), index: 0 };
+    let mut findings = Findings::new(&place);
+    let filter = Filter::parse(&raw, &mut findings);
+    let reasons: Vec<_> = findings.into_problems().iter().filter_map(Problem::of_filter).collect();
+    if reasons.is_empty() { Ok(filter) } else { Err(wrong(reasons)) }
+}
+
+/// Tries every update in a file, or in standard input where the file is called `-`: an array of updates, an answer of getUpdates,
+/// or updates one after the other, such as one per line.
 pub fn test_file(filter: &Filter, file: &Path, output: &mut impl Write) -> Result<Summary, TestError> {
     let unreadable = |source| TestError::Unreadable { file: file.to_owned(), source };
+    if file == Path::new(STANDARD_INPUT) {
+        return test(filter, io::stdin().lock(), output, unreadable);
+    }
     let input = BufReader::new(File::open(file).map_err(unreadable)?);
     test(filter, input, output, unreadable)
 }
@@ -83,7 +104,7 @@ fn test<R: BufRead>(
     output: &mut impl Write,
     unreadable: impl Fn(io::Error) -> TestError,
 ) -> Result<Summary, TestError> {
-    let mut values = Values::new(input);
+    let mut values = Values::new(input).map_err(&unreadable)?;
     let mut summary = Summary::default();
     while let Some(value) = values.next().map_err(&unreadable)? {
         let parsed = match value {
@@ -100,7 +121,6 @@ fn test<R: BufRead>(
             }
             Err(reason) => {
                 summary.malformed += 1;
-                summary.not_json += usize::from(reason == Unreadable::Malformed(Malformed::NotJson));
                 writeln!(output, "number {} is malformed: {reason}", summary.total())?;
             }
         }
@@ -148,6 +168,11 @@ impl Summary {
             Verdict::Forward => self.forwarded += 1,
             Verdict::Drop(_) => self.dropped += 1,
         }
+    }
+
+    /// Whether there was nothing to try.
+    pub fn is_empty(self) -> bool {
+        self.total() == 0
     }
 
     fn total(self) -> usize {

@@ -19,4 +19,6 @@ pub mod metrics;
 pub mod server;
 
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod test_util;

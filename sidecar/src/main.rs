@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use telegram_webhook_sidecar::{
-    admin,
+    admin::{self, AskError},
     app::{App, StartError, runtime, signals},
     args::{Args, BansArgs, BansCommand, Command, ConfigSource, FilterTestArgs, RunArgs},
     check,
@@ -18,7 +18,7 @@ use telegram_webhook_sidecar::{
 
 /// `EX_USAGE` of sysexits.h: the configuration is wrong or not there, and starting again won't help before it changes.
 const EXIT_CONFIGURATION: u8 = 64;
-/// `EX_DATAERR`: the file to look at isn't what it should be.
+/// `EX_DATAERR`: there is no update to try, or one that is none.
 const EXIT_DATA: u8 = 65;
 
 fn main() -> ExitCode {
@@ -54,32 +54,50 @@ fn start() -> anyhow::Result<ExitCode> {
 
 async fn bans(options: BansArgs) -> anyhow::Result<ExitCode> {
     let admin = options.admin.admin_address;
-    match options.command.unwrap_or_default() {
-        BansCommand::List => {
-            for entry in admin::bans::list(admin).await? {
-                println!("{entry}");
-            }
+    let said = match options.command.unwrap_or_default() {
+        BansCommand::List => admin::bans::list(admin).await.map(|entries| admin::bans::shown(&entries)),
+        BansCommand::Lift { address } => admin::bans::lift(admin, address).await,
+    };
+    match said {
+        Ok(said) => {
+            writeln!(io::stdout(), "{said}")?;
+            Ok(ExitCode::SUCCESS)
         }
-        BansCommand::Lift { address } => admin::bans::lift(admin, address).await?,
+        // the sidecar's own words
+        Err(AskError::Refused { reason, .. }) => {
+            writeln!(io::stderr(), "{reason}")?;
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => {
+            writeln!(io::stderr(), "{error}")?;
+            Ok(ExitCode::FAILURE)
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn filter_test(options: &FilterTestArgs) -> anyhow::Result<ExitCode> {
-    let FilterTestArgs { config, webhook, updates } = options;
-    let webhook = match filter_test::choose(&config.source(), webhook.as_deref()) {
-        Ok(webhook) => webhook,
+    let FilterTestArgs { config, filter, webhook, updates } = options;
+    let filter = match filter {
+        Some(file) => filter_test::read_filter(file),
+        None => filter_test::choose(&config.source(), webhook.as_deref()),
+    };
+    let filter = match filter {
+        Ok(filter) => filter,
         Err(problem) => {
             writeln!(io::stderr(), "{problem}")?;
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
     };
-    match filter_test::test_file(&webhook.filter, updates, &mut io::stdout().lock()) {
-        Ok(summary) if summary.not_json > 0 => Ok(ExitCode::from(EXIT_DATA)),
+    match filter_test::test_file(&filter, updates, &mut io::stdout().lock()) {
+        Ok(summary) if summary.is_empty() => {
+            writeln!(io::stderr(), "there is no update to try")?;
+            Ok(ExitCode::from(EXIT_DATA))
+        }
+        Ok(summary) if summary.malformed > 0 => Ok(ExitCode::from(EXIT_DATA)),
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(error @ TestError::Unreadable { .. }) => {
             writeln!(io::stderr(), "{error}")?;
-            Ok(ExitCode::from(EXIT_CONFIGURATION))
+            Ok(ExitCode::from(EXIT_DATA))
         }
         Err(error) => Err(error.into()),
     }
@@ -108,6 +126,7 @@ fn check(config: &ConfigSource) -> anyhow::Result<ExitCode> {
     match check::check(&config.source()) {
         Ok(policy) => {
             check::write_summary(&policy, io::stdout().lock())?;
+            check::write_warnings(&policy, io::stderr().lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {

@@ -14,7 +14,7 @@ use crate::config::{CurrentPolicy, Policy, Snapshot};
 pub(crate) fn raw_config(name: &str) -> WebhookConfig {
     WebhookConfig {
         webhook: format!("crm/{name}"),
-        bot_id: 1,
+        bot_id: name.bytes().map(i64::from).sum(),
         host: format!("{name}.example.com"),
         slots: vec![slot(1, &format!("/path-{name}"), &format!("token-{name}"))],
         upstream: Upstream { port: 3000, path: "/updates".to_owned() },

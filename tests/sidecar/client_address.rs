@@ -204,7 +204,7 @@ async fn enforcement_that_refuses_telegram_itself_is_said_and_shadow_lets_it_in(
     let seen = |unlisted| Some(SourceVisible { visible: false, listed: 0, unlisted, unroutable: unlisted });
     assert_eq!(sources(&fixture).await?, seen(2));
     assert!(fixture.admin("GET", "/metrics").await?.body.contains(&format!("{visible} 0\n")));
-    let fix = "set spec.endpoint.clientAddress";
+    let fix = "set clientAddress, or sourceAddress.mode Shadow";
     let said: Vec<_> =
         fixture.sidecar.log().into_iter().skip(before).filter(|line| line.contains(fix)).collect();
     assert_eq!(said.len(), 1, "{said:?}");

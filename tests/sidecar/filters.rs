@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use telegram_webhook_sidecar_config::{ChatType, Filter, IdList};
 use telegram_webhook_tests::{
-    sidecar::binary,
     telegram::{
         builders::{Subject, build},
         kinds::Kind,
     },
     wait,
 };
-use tokio::process::Command;
 
 use crate::fixture::{Fixture, NAME, PATH, TOKEN, UPDATE, request};
 
@@ -227,36 +225,4 @@ async fn a_filter_with_mistakes_is_refused_and_the_old_one_stays() -> anyhow::Re
         .await?;
     }
     assert_forwarded(&mut fixture, UPDATE).await
-}
-
-#[tokio::test]
-async fn filter_test_tells_what_becomes_of_the_updates_in_a_file() -> anyhow::Result<()> {
-    let fixture = Fixture::start().await?;
-    let dir = tempfile::tempdir()?;
-    let file = dir.path().join("updates.jsonl");
-    let run = async |updates: &str, webhook: &str| {
-        std::fs::write(&file, updates)?;
-        let output = Command::new(binary().await?)
-            .args(["filter-test", "--webhook", webhook, "--config-dir"])
-            .args([fixture.folder.path(), &file])
-            .output()
-            .await?;
-        anyhow::Ok((
-            output.status.code(),
-            String::from_utf8(output.stdout)?,
-            String::from_utf8(output.stderr)?,
-        ))
-    };
-    let updates = format!("{}\n{}\n{{\"update_id\":2}}\n", message("group", ""), UPDATE.replace('\n', ""));
-    let (code, said, _) = run(&updates, "crm/support").await?;
-    let expected = "1 message chat -3: drop, filter.chatTypes\n1 message chat 5: forward\n\
-                    number 3 is malformed: it holds nothing but an update_id\n\
-                    3 updates: 1 forwarded, 1 dropped, 1 malformed\n";
-    assert_eq!((code, &*said), (Some(0), expected));
-    let (code, said, _) = run("no JSON", "crm/support").await?;
-    assert_eq!(code, Some(65), "{said}");
-    let (code, _, problem) = run("[]", "crm/other").await?;
-    assert_eq!(code, Some(64));
-    assert!(problem.contains("there is no webhook crm/other; there are: crm/support"), "{problem}");
-    Ok(())
 }

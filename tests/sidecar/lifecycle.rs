@@ -26,7 +26,7 @@ async fn an_empty_folder_is_a_configuration_error() -> anyhow::Result<()> {
     let folder = ConfigFolder::new()?;
     let ended = Sidecar::start_in_vain(folder.path()).await?;
     assert_eq!(ended.status.code(), Some(64));
-    assert!(ended.lines.iter().any(|line| line.contains("holds no folder")), "{:?}", ended.lines);
+    assert!(ended.lines.iter().any(|line| line.contains("holds no webhook")), "{:?}", ended.lines);
     Ok(())
 }
 

@@ -99,6 +99,7 @@ async fn who_is_banned_for_ever_is_cut_off_and_nobody_but_the_configuration_lift
     assert_eq!(open.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);
     fixture.crm.received().await?;
     assert_eq!(fixture.admin("GET", "/bans").await?.body, "[]");
+    assert_eq!(bans(&fixture, &[]).await?.stdout, b"nobody is banned\n");
 
     fixture.config.limits.banned = vec!["127.0.0.0/8".to_owned()];
     fixture.reconfigure().await?;
@@ -117,10 +118,14 @@ async fn who_is_banned_for_ever_is_cut_off_and_nobody_but_the_configuration_lift
     assert_eq!(shown, "127.0.0.0/8 for ever, by limits.banned of crm/support\n");
     let refused = fixture.admin("DELETE", "/bans/127.0.0.1").await?;
     assert_eq!(refused.status, 409);
-    assert_eq!(refused.body, "banned by limits.banned of crm/support: lift it there");
-    let lifted = bans(&fixture, &["lift", "127.0.0.1"]).await?;
-    assert_eq!(lifted.status.code(), Some(1));
-    assert!(String::from_utf8(lifted.stdout)?.contains("lift it there"));
+    assert_eq!(refused.body, "127.0.0.1 is banned by limits.banned of crm/support: remove it there");
+    for (address, said) in
+        [("127.0.0.1", format!("{}\n", refused.body)), ("8.8.4.5", "8.8.4.5 is not banned\n".to_owned())]
+    {
+        let lifted = bans(&fixture, &["lift", address]).await?;
+        assert_eq!((lifted.status.code(), &*lifted.stdout), (Some(1), &b""[..]), "{address}");
+        assert_eq!(String::from_utf8(lifted.stderr)?, said);
+    }
     assert_eq!(fixture.admin("DELETE", "/bans/192.0.2.1").await?.status, 404);
 
     fixture.config.limits.banned.clear();
@@ -161,7 +166,9 @@ async fn who_insists_is_banned_until_it_is_lifted() -> anyhow::Result<()> {
     let shown = String::from_utf8(bans(&fixture, &[]).await?.stdout)?;
     assert!(shown.starts_with("198.51.100.7 until 20"), "{shown}");
     assert!(shown.ends_with("Z, after 3 requests that failed to authenticate\n"), "{shown}");
-    assert!(bans(&fixture, &["lift", STRANGER]).await?.status.success());
+    let lifted = bans(&fixture, &["lift", STRANGER]).await?;
+    assert!(lifted.status.success());
+    assert_eq!(String::from_utf8(lifted.stdout)?, format!("lifted: {STRANGER}\n"));
     assert_eq!(fixture.admin("GET", "/bans").await?.body, "[]");
     let mut again = fixture.connect_from(STRANGER).await?;
     assert_eq!(again.ask(request(PATH, TOKEN, UPDATE)).await?.status, 200);

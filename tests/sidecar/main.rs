@@ -10,6 +10,7 @@ mod client_address;
 mod crowd;
 mod dedup;
 mod delivers;
+mod filter_test;
 mod filters;
 mod lifecycle;
 mod limits;

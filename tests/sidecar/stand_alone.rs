@@ -162,7 +162,7 @@ async fn check_and_run_name_every_mistake_and_quote_no_secret() -> anyhow::Resul
     let places = [
         "webhooks[0].host: must be a DNS name",
         "webhooks[0].slots[0].secretToken: must be 1 to 256 letters",
-        "webhooks[1].limits.ban.failures: wrong type or value at line ",
+        "webhooks[1].limits.ban.failures: must be a whole number, 0 or above, at line ",
         "webhooks[2].limits.ban.failure: unknown field `failure`",
         "webhooks[3].tls.keyFile: ",
     ];
@@ -179,6 +179,33 @@ async fn check_and_run_name_every_mistake_and_quote_no_secret() -> anyhow::Resul
             assert!(!text.contains(word), "{word} is in {text}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_that_telegram_will_refuse_is_a_warning() -> anyhow::Result<()> {
+    let mut fixture = Fixture::start().await?;
+    let file = File::new(fixture.crm.port, &fixture.authority.issue("other.example.com")?)?;
+    let doubt = format!(
+        "{}: webhooks[0].tls.certificateFile: is not for the host {HOST}: Telegram will refuse it",
+        file.path().display()
+    );
+    let said = check("--config", &file.path()).await?;
+    assert_eq!((said.code, said.error), (Some(0), format!("warning: {doubt}\n")));
+    assert!(said.out.starts_with("ok\n"), "{}", said.out);
+    fixture.sidecar = Sidecar::start_with_file(&file.path()).await?;
+    let line = fixture.sidecar.logged(0, "Telegram may not connect").await?;
+    assert!(line.contains("\"level\":\"WARN\"") && line.contains(&doubt), "{line}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_without_webhooks_is_told_plainly() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let said = check("--config-dir", dir.path()).await?;
+    assert_eq!(said.code, Some(64));
+    let holds = "holds no webhook: there must be a folder for each, with config.json, tls.crt and tls.key";
+    assert_eq!(said.error, format!("{}: {holds}\n", dir.path().display()));
     Ok(())
 }
 

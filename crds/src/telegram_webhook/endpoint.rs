@@ -68,7 +68,7 @@ pub struct ClientAddressSpec {
 #[serde(rename_all = "camelCase")]
 pub struct TlsSpec {
     /// A Secret of type `kubernetes.io/tls` in this namespace, such as cert-manager makes: `tls.crt` holds the chain, leaf
-    /// first, and `tls.key` its key. A renewed certificate is served without a restart.
+    /// first, and `tls.key` its key, not encrypted. A renewed certificate is served without a restart.
     pub secret_ref: SecretRef,
 }
 

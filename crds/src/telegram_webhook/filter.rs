@@ -23,7 +23,7 @@ pub struct FilterSpec {
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "set"))]
     pub update_types: Vec<UpdateType>,
     /// Types of chat: private, group, supergroup, channel. Holds for an update without a chat, such as a poll. The default is private
-    /// and supergroup: people, and groups with topics.
+    /// and supergroup: people, and the larger groups, with or without topics. It leaves out basic groups: for them, list `group`.
     #[schemars(extend("maxItems" = 4, "x-kubernetes-list-type" = "set"))]
     pub chat_types: Vec<ChatType>,
     /// Chats by id, negative for groups and channels. Holds for an update without a chat. Any by default.
@@ -33,19 +33,23 @@ pub struct FilterSpec {
     /// Topics of forums by their `message_thread_id`; 1 is the General topic. Holds outside of forums. Any by default.
     #[schemars(inner(range(min = 1)), extend("maxItems" = 256, "x-kubernetes-list-type" = "set"))]
     pub topics: Vec<i64>,
-    /// What a message may hold. Holds for an update that is no message. Anything by default, so that photos, contacts and voice
+    /// What a message may hold; one of its parts in the list is enough. Holds for an update that is no message. Anything by default, so that photos, contacts and voice
     /// messages of customers arrive.
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "set"))]
     pub content: Vec<Content>,
-    /// Bot commands without the slash. Holds for a message without a command. Any by default.
+    /// Bot commands without the slash; one of a message's is enough. Holds for a message without a command. Any by default.
     #[schemars(
         inner(length(min = 1, max = 32), regex(pattern = "^[a-z0-9_]+$")),
         extend("maxItems" = 100, "x-kubernetes-list-type" = "set")
     )]
     pub commands: Vec<String>,
-    /// Conditions in CEL over `update`, the whole update as Telegram sent it, such as `update.message.text.size() < 500`. One that
-    /// can't be evaluated, because a field is missing, doesn't hold. None by default. The sidecar compiles them: one that it can't
-    /// compile makes it keep the configuration that it has, and `SecretsDelivered` is False until this is corrected.
+    /// Conditions in CEL over `update`, the whole update as Telegram sent it, such as
+    /// `!has(update.message) || !has(update.message.text) || update.message.text.size() < 500`. An expression without a value is
+    /// false, and the update is dropped: so guard every field that not every update has with has(), and try the expression
+    /// with the sidecar's `filter-test`. Besides CEL's operators there are has, all, exists, exists_one, size, contains, startsWith,
+    /// endsWith, int, double, string and bool; no matches. None by default. The sidecar compiles them: one that it can't compile, or
+    /// that takes from `update` a name that no update has, makes it keep the configuration that it has, and `SecretsDelivered`
+    /// is False until this is corrected.
     #[schemars(
         inner(length(min = 1, max = MAX_EXPRESSION_LENGTH)),
         extend("maxItems" = MAX_EXPRESSIONS, "x-kubernetes-list-type" = "set")

@@ -21,8 +21,9 @@ pub struct LimitsSpec {
     /// What one address may send with the right secret token. The default is 1000 in a second: Telegram sends all it has from
     /// few addresses, and repeats what is refused with 429.
     pub authenticated: RateSpec,
-    /// When an address that fails to authenticate is banned. Listed addresses and trusted proxies are never banned, nor are private
-    /// addresses, behind which a whole network may stand. Of several resources that share a pod the most generous rule holds.
+    /// When an address that fails to authenticate is banned. Never banned are Telegram's documented networks,
+    /// `spec.verification.sourceAddress.custom`, trusted proxies, and addresses that are none of the internet, such as private ones,
+    /// behind which a whole network may stand. Of several resources that share a pod the most generous rule holds.
     pub ban: BanSpec,
     /// Networks that are refused for ever, in CIDR notation. None by default. They must not overlap with Telegram's networks,
     /// `spec.verification.sourceAddress.custom` or `spec.endpoint.clientAddress.trustedProxies`. They hold for every

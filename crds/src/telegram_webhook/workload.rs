@@ -46,7 +46,7 @@ pub struct UpstreamSpec {
     /// The CRM's plain HTTP port, reached at 127.0.0.1.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
-    /// The CRM's path for updates, with its query if it has one. Whoever may read this resource may read it.
+    /// The CRM's path for updates, with its query if it has one. The CRM sees the header `Host: 127.0.0.1:<port>`. Whoever may read this resource may read it.
     #[serde(default = "default_upstream_path")]
     #[schemars(
         length(max = 512),

@@ -8,11 +8,17 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IntoDeserializer as _, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        DeserializeSeed, IntoDeserializer as _, MapAccess, Visitor,
+        value::{self, MapAccessDeserializer},
+    },
 };
 use serde_json::value::RawValue;
 
-use crate::{ParseError, Position, WebhookConfig, parse_at};
+use crate::{
+    ParseError, WebhookConfig,
+    parse::{Position, parse_at},
+};
 
 /// Name of the field that a webhook has in a file and not in a folder.
 const TLS: &str = "tls";
@@ -147,7 +153,11 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for KeySeed<K> {
         if name == TLS {
             return Ok(Key::Tls(self.0));
         }
-        self.0.deserialize(name.into_deserializer()).map(Key::Other)
+        // a name that isn't known is followed by a list of those that are
+        self.0
+            .deserialize(name.into_deserializer())
+            .map(Key::Other)
+            .map_err(|unknown: value::Error| serde::de::Error::custom(format_args!("{unknown}, `{TLS}`")))
     }
 }
 
@@ -187,7 +197,7 @@ mod tests {
     fn unknown_missing_and_doubled_fields_are_errors_that_name_their_place() {
         for (from, to, field, reason) in [
             ("keyFile", "keyfile", "tls.keyfile", "unknown field `keyfile`"),
-            ("botId", "bot", "bot", "unknown field `bot`"),
+            ("botId", "bot", "bot", "`limits`, `filter`, `tls` at line"),
             (r#""path": "/p""#, r#""pth": "/p""#, "slots[0].pth", "unknown field `pth`"),
             (
                 r#""keyFile": "/keys/a.key""#,
@@ -217,10 +227,10 @@ mod tests {
     fn an_error_tells_its_place_in_the_file_and_no_value() {
         let error = error_of(&WEBHOOK.replace("\"TOKEN\"", "[\"TOKEN\"]"));
         // a line before the first webhook, and six lines each
-        assert_eq!(error.to_string(), "slots[0].secretToken: wrong type or value at line 12, column 57");
+        assert_eq!(error.to_string(), "slots[0].secretToken: must be a string, at line 12, column 57");
         let same_line = format!("{{\"webhooks\": [{}]}}", r#"{"botId": "TOKEN"}"#);
         let error = parse_file(same_line.as_bytes()).unwrap().remove(0).content.unwrap_err();
-        assert_eq!(error.to_string(), "botId: wrong type or value at line 1, column 31");
+        assert_eq!(error.to_string(), "botId: must be a whole number, at line 1, column 31");
     }
 
     #[test]

@@ -16,18 +16,21 @@ mod file;
 mod filter;
 mod hmac;
 mod limits;
+mod parse;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use self::parse::{Position, parse_at};
 pub use self::{
     address::{AddressMode, AddressRefusal, AddressSource, ClientAddress, DOCUMENTED_RANGES, SourceAddress},
     file::{FileContent, FileWebhook, TlsFiles, parse_file},
     filter::{ChatType, Content, Filter, IdList},
     hmac::{Hmac, HmacEncoding, is_reserved_header},
     limits::{Ban, Limits, Rate},
+    parse::ParseError,
 };
 
 /// Port for Telegram.
@@ -102,17 +105,19 @@ pub struct Upstream {
     /// Plain HTTP port at 127.0.0.1.
     pub port: u16,
     /// Path for updates.
+    #[serde(default = "root")]
     pub path: String,
 }
 
-/// Why a configuration file can't be read. Names the field, never a value.
-#[derive(Debug, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct ParseError {
-    /// Path of the field, such as `slots[0].path`; a dot where it is no single field.
-    pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
+fn root() -> String {
+    "/".to_owned()
+}
+
+impl Filter {
+    /// Reads a filter by itself; unknown fields are errors.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        parse_at(Position::START, bytes)
+    }
 }
 
 impl WebhookConfig {
@@ -132,68 +137,6 @@ impl WebhookConfig {
 /// so its digest gives nothing away.
 pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-}
-
-/// Where in a file a part of it begins; counts from 1, as serde_json does.
-#[derive(Clone, Copy)]
-struct Position {
-    line: usize,
-    column: usize,
-}
-
-impl Position {
-    const START: Self = Self { line: 1, column: 1 };
-
-    /// The position behind these bytes.
-    fn after(self, bytes: &[u8]) -> Self {
-        let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
-        let since_line = bytes.iter().rev().take_while(|byte| **byte != b'\n').count();
-        let column = if lines == 0 { self.column } else { 1 };
-        Self { line: self.line + lines, column: column + since_line }
-    }
-
-    /// The place in the file of a place in the part.
-    fn of(self, error: &serde_json::Error) -> Self {
-        let first = error.line() == 1;
-        let column = error.column() + if first { self.column - 1 } else { 0 };
-        Self { line: error.line() + self.line - 1, column }
-    }
-}
-
-/// Reads all of `bytes`, which begin at `start` in their file.
-fn parse_at<'a, T: Deserialize<'a>>(start: Position, bytes: &'a [u8]) -> Result<T, ParseError> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = error.path().to_string();
-        // what ended too early has no path
-        let field = if field == "?" { ".".to_owned() } else { field };
-        ParseError { field, reason: reason(error.inner(), start) }
-    })?;
-    json.end().map_err(|error| ParseError { field: ".".to_owned(), reason: reason(&error, start) })?;
-    Ok(parsed)
-}
-
-/// serde_json's messages quote values of a wrong type (`invalid type: string "..."`), and a value may be a secret: keep the
-/// kind of error and the place.
-fn reason(error: &serde_json::Error, start: Position) -> String {
-    use serde_json::error::Category;
-    let Position { line, column } = start.of(error);
-    match error.classify() {
-        Category::Eof => format!("the file ends too early, at line {line}"),
-        Category::Syntax | Category::Io => format!("not JSON at line {line}, column {column}"),
-        Category::Data => {
-            let text = error.to_string();
-            // these quote names of fields only; their place is that in the part
-            let quotable = ["missing field", "unknown field", "duplicate field"];
-            if let Some((what, _)) = text.rsplit_once(" at line ")
-                && quotable.iter().any(|kind| what.starts_with(kind))
-            {
-                format!("{what} at line {line}, column {column}")
-            } else {
-                format!("wrong type or value at line {line}, column {column}")
-            }
-        }
-    }
 }
 
 /// What the sidecar's admin port answers at `/config`: which version of which configuration is in use.

@@ -68,9 +68,18 @@ pub async fn list(admin: SocketAddr) -> Result<Vec<Entry>, AskError> {
     Ok(serde_json::from_slice(&entries)?)
 }
 
-/// Ends a ban of the sidecar at `admin`.
-pub async fn lift(admin: SocketAddr, address: IpAddr) -> Result<(), AskError> {
-    ask(admin, Method::DELETE, &format!("{PATH}/{address}")).await.map(drop)
+/// All bans for people, one a line.
+pub fn shown(entries: &[Entry]) -> String {
+    if entries.is_empty() {
+        return "nobody is banned".to_owned();
+    }
+    entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Ends a ban of the sidecar at `admin`, and says whose.
+pub async fn lift(admin: SocketAddr, address: IpAddr) -> Result<String, AskError> {
+    let answer = ask(admin, Method::DELETE, &format!("{PATH}/{address}")).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 // === impl Entry ===

@@ -101,6 +101,8 @@ async fn the_bans_are_listed_those_of_the_configuration_first() {
     assert_eq!(lines[1], "2001:db8::/32 for ever, by limits.banned of crm/a");
     assert!(lines[2].starts_with("198.51.100.7 until 20"), "{lines:?}");
     assert!(lines[2].ends_with("Z, after 1 requests that failed to authenticate"), "{lines:?}");
+    assert_eq!(bans::shown(&bans(&admin)), lines.join("\n"));
+    assert_eq!(bans::shown(&[]), "nobody is banned");
     assert_eq!(status(&admin, "10.0.0.1", &Method::GET, "/bans"), 200);
     assert_eq!(status(&admin, "10.0.0.1", &Method::POST, "/bans"), 405);
 }

@@ -110,7 +110,11 @@ pub(super) fn networks(field: &str, texts: &[String], findings: &mut Findings<'_
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let (one, example) = if address.is_ipv4() { (32, 20) } else { (128, 48) };
+        return Err(format!("add the prefix length, such as /{example}; one address is /{one}"));
+    }
+    let parsed = text.parse::<IpNet>();
     let parsed = parsed.map_err(|_| "must be a network in CIDR notation, such as 192.0.2.0/24".to_owned())?;
     let canonical = canonical(parsed);
     if canonical.to_string() == text { Ok(canonical) } else { Err(format!("must be written {canonical}")) }

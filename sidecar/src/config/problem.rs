@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use telegram_webhook_sidecar_config::{CONFIG_FILE, ParseError};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, ParseError, TLS_CERT_FILE, TLS_KEY_FILE};
 
 use super::place::{CertificatePart, Place};
 
@@ -11,7 +11,10 @@ use super::place::{CertificatePart, Place};
 pub enum Problem {
     #[error("{}: can't be read: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{}: holds no folder of a TelegramWebhook", dir.display())]
+    #[error(
+        "{}: holds no webhook: there must be a folder for each, with {CONFIG_FILE}, {TLS_CERT_FILE} and {TLS_KEY_FILE}",
+        dir.display()
+    )]
     Empty { dir: PathBuf },
     #[error(
         "none of the Secrets of the pod's TelegramWebhooks exists yet: see the Ready condition of each TelegramWebhook"
@@ -57,6 +60,12 @@ impl Problem {
         }
     }
 
+    /// What it says of a filter that is no part of a webhook.
+    pub(crate) fn of_filter(&self) -> Option<String> {
+        let Self::Field { field, reason, .. } = self else { return None };
+        Some(format!("{}: {reason}", field.strip_prefix("filter.").unwrap_or(field)))
+    }
+
     pub(super) fn field(place: &Place, field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Field { place: place.clone(), field: field.into(), reason: reason.into() }
     }
@@ -65,12 +74,18 @@ impl Problem {
 // === impl Problems ===
 
 impl Problems {
-    /// Why nothing starts: what is wrong with the folders that are there, and which hold no configuration.
-    pub(super) fn at_start(mut problems: Vec<Problem>, absent: Vec<String>) -> Self {
-        let nothing_yet = problems.iter().all(|problem| matches!(problem, Problem::Empty { .. }));
+    /// What is wrong with the folders that are there, and which hold no configuration.
+    pub(super) fn of(mut problems: Vec<Problem>, absent: Vec<String>) -> Self {
         problems.extend(absent.into_iter().map(|folder| Problem::NoConfig { folder }));
-        problems.extend(nothing_yet.then_some(Problem::NothingYet));
         Self(problems)
+    }
+
+    /// Why nothing starts. Where there is nothing at all, an operator is about to bring something.
+    pub(super) fn at_start(problems: Vec<Problem>, absent: Vec<String>) -> Self {
+        let nothing_yet = problems.iter().all(|problem| matches!(problem, Problem::Empty { .. }));
+        let mut problems = Self::of(problems, absent);
+        problems.0.extend(nothing_yet.then_some(Problem::NothingYet));
+        problems
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
@@ -101,8 +116,8 @@ impl<'a> Findings<'a> {
         self.problems
     }
 
-    pub(super) fn malformed(&mut self, source: ParseError) {
-        self.field(source.field, source.reason);
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
     pub(crate) fn field(&mut self, field: impl Into<String>, reason: impl Into<String>) {

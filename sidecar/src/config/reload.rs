@@ -147,6 +147,9 @@ fn log_changes(former: &Policy, policy: &Policy) {
             certificate_digest = loaded.certificate_digest,
             "configuration loaded"
         );
+        for doubt in webhook.doubts() {
+            tracing::warn!(webhook = loaded.webhook, problem = %doubt, "Telegram may not connect");
+        }
     }
     let names: Vec<_> = policy.webhooks().iter().map(|webhook| &webhook.name).collect();
     for webhook in former.webhooks().iter().filter(|former| !names.contains(&&former.name)) {

@@ -47,18 +47,18 @@ pub struct Snapshot {
 /// What one webhook is read from.
 pub(super) struct Part {
     pub(super) place: Place,
-    /// Or what is missing.
-    pub(super) files: Result<Files, Vec<Problem>>,
-}
-
-/// The content of a webhook's files.
-pub(super) struct Files {
     /// The bytes that name the version.
     pub(super) config: Vec<u8>,
-    /// What they say.
-    pub(super) parsed: Result<WebhookConfig, ParseError>,
-    pub(super) certificate: Vec<u8>,
-    pub(super) key: Vec<u8>,
+    /// What they say, or why they can't be read.
+    pub(super) parsed: Result<WebhookConfig, Problem>,
+    /// None where a configuration that can't be read would say where it is.
+    pub(super) certificate: Option<CertificateFiles>,
+}
+
+/// A chain and its key, or why either can't be read.
+pub(super) struct CertificateFiles {
+    pub(super) chain: Result<Vec<u8>, Problem>,
+    pub(super) key: Result<Vec<u8>, Problem>,
 }
 
 // === impl Source ===
@@ -91,13 +91,10 @@ impl Snapshot {
 
     /// What a folder of this name would hold, without the folder.
     pub fn of_webhook(name: &str, config: &[u8], certificate: &[u8], key: &[u8]) -> Self {
-        let files = Files {
-            parsed: WebhookConfig::parse(config),
-            config: config.to_vec(),
-            certificate: certificate.to_vec(),
-            key: key.to_vec(),
-        };
-        let parts = Ok(vec![Part { place: Place::Folder(name.to_owned()), files: Ok(files) }]);
+        let place = Place::Folder(name.to_owned());
+        let certificate = CertificateFiles { chain: Ok(certificate.to_vec()), key: Ok(key.to_vec()) };
+        let parsed = parse(&place, config);
+        let parts = Ok(vec![Part { place, config: config.to_vec(), parsed, certificate: Some(certificate) }]);
         Self { digest: digest(&parts), link: None, parts, absent: Vec::new(), whole: false }
     }
 
@@ -139,23 +136,24 @@ impl Part {
         if config.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Err(name);
         }
-        let mut problems = Vec::new();
-        let mut content = |file: &'static str, read: io::Result<Vec<u8>>| {
-            read.unwrap_or_else(|source| {
-                problems.push(Problem::UnreadableFile { folder: name.clone(), file, source });
-                Vec::new()
-            })
+        let unreadable =
+            |file: &'static str, source| Problem::UnreadableFile { folder: name.clone(), file, source };
+        let content =
+            |file: &'static str| fs::read(dir.join(file)).map_err(|source| unreadable(file, source));
+        let certificate = CertificateFiles { chain: content(TLS_CERT_FILE), key: content(TLS_KEY_FILE) };
+        let (config, parsed) = match config {
+            Ok(config) => {
+                let parsed = parse(&Place::Folder(name.clone()), &config);
+                (config, parsed)
+            }
+            Err(source) => (Vec::new(), Err(unreadable(CONFIG_FILE, source))),
         };
-        let config = content(CONFIG_FILE, config);
-        let files = Files {
-            parsed: WebhookConfig::parse(&config),
-            config,
-            certificate: content(TLS_CERT_FILE, fs::read(dir.join(TLS_CERT_FILE))),
-            key: content(TLS_KEY_FILE, fs::read(dir.join(TLS_KEY_FILE))),
-        };
-        let files = if problems.is_empty() { Ok(files) } else { Err(problems) };
-        Ok(Self { place: Place::Folder(name), files })
+        Ok(Self { place: Place::Folder(name), config, parsed, certificate: Some(certificate) })
     }
+}
+
+fn parse(place: &Place, config: &[u8]) -> Result<WebhookConfig, Problem> {
+    WebhookConfig::parse(config).map_err(|ParseError { field, reason }| Problem::field(place, field, reason))
 }
 
 /// Names of the folders in `root`, sorted. Names with a dot in front are the kubelet's own.
@@ -185,15 +183,17 @@ fn digest(parts: &Result<Vec<Part>, Problem>) -> [u8; 32] {
     match parts {
         Err(problem) => add(problem.to_string().as_bytes()),
         Ok(parts) => {
-            for Part { place, files } in parts {
+            for Part { place, config, parsed, certificate } in parts {
                 add(place.to_string().as_bytes());
-                match files {
-                    Ok(files) => {
-                        add(&files.config);
-                        add(&files.certificate);
-                        add(&files.key);
+                add(config);
+                if let Err(problem) = parsed {
+                    add(problem.to_string().as_bytes());
+                }
+                for file in certificate.iter().flat_map(|files| [&files.chain, &files.key]) {
+                    match file {
+                        Ok(content) => add(content),
+                        Err(problem) => add(problem.to_string().as_bytes()),
                     }
-                    Err(problems) => problems.iter().for_each(|problem| add(problem.to_string().as_bytes())),
                 }
             }
         }

@@ -95,7 +95,8 @@ fn of_two_webhooks_with_one_name_and_path_the_one_that_was_there_first_stays() {
         assert_eq!(folders, [first]);
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         let same = |field: &str| format!("{second}/config.json: {field}: the folder {first} has the same");
-        assert_eq!(problems, [same("webhook"), same("slots[0].path")]);
+        let bot = format!("{}, and a bot has one webhook", same("botId"));
+        assert_eq!(problems, [same("webhook"), bot, same("slots[0].path")]);
     }
 }
 
@@ -189,6 +190,35 @@ fn files_that_hold_no_certificate_or_key_are_named() {
         let (_, problems) = load(dir.path());
         let problems = problems.join("; ");
         assert!(problems.starts_with(&format!("a/{file}: ")), "{file} {content:?}: {problems}");
+    }
+}
+
+#[test]
+fn an_encrypted_key_is_told_so() {
+    for header in
+        ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED"]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        write_webhook(dir.path(), "a", &raw_config("a"));
+        fs::write(dir.path().join("a").join(TLS_KEY_FILE), format!("{header}\nAAAA\n")).unwrap();
+        let (_, problems) = load(dir.path());
+        assert!(problems[0].starts_with("a/tls.key: is encrypted"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_hides_no_other_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = raw_config("a");
+    config.host = "not a host".to_owned();
+    write_webhook(dir.path(), "a", &config);
+    fs::remove_file(dir.path().join("a").join(TLS_CERT_FILE)).unwrap();
+    fs::write(dir.path().join("a").join(TLS_KEY_FILE), "").unwrap();
+    let (_, problems) = load(dir.path());
+    let expected = ["a/tls.crt: can't be read", "a/tls.key: holds no", "a/config.json: host: must be"];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}: expected {expected}");
     }
 }
 

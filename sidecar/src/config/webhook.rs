@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use rustls::{pki_types::DnsName, sign::CertifiedKey};
+use rustls::{
+    pki_types::{DnsName, UnixTime},
+    sign::CertifiedKey,
+};
 use telegram_webhook_sidecar_config::{self as raw, digest as file_digest};
 
 use super::{
@@ -85,11 +88,10 @@ pub struct Limits {
 impl Webhook {
     /// Checks what was read of one webhook and reports all that is wrong with it.
     pub(super) fn parse(part: Part) -> Result<Self, Vec<Problem>> {
-        let Part { place, files } = part;
-        let files = files?;
+        let Part { place, config: bytes, parsed, certificate } = part;
         let mut findings = Findings::new(&place);
-        let certificate = certificate::parse(&files, &mut findings);
-        let Some(config) = files.parsed.map_err(|source| findings.malformed(source)).ok() else {
+        let certificate = certificate.and_then(|files| certificate::parse(files, &mut findings));
+        let Some(config) = parsed.map_err(|problem| findings.problem(problem)).ok() else {
             return Err(findings.into_problems());
         };
         let bot_id = bot_id(config.bot_id, &mut findings);
@@ -104,7 +106,7 @@ impl Webhook {
         let filter = Filter::parse(&config.filter, &mut findings);
         let problems = findings.into_problems();
         // each of these is `None` only together with a problem
-        let (Some(host), Some(upstream), Some(certificate), true) =
+        let (Some(host), Some(upstream), Some((certificate, certificate_digest)), true) =
             (host, upstream, certificate, problems.is_empty())
         else {
             return Err(problems);
@@ -124,9 +126,16 @@ impl Webhook {
             limits,
             filter,
             certificate,
-            digest: file_digest(&files.config),
-            certificate_digest: file_digest(&files.certificate),
+            digest: file_digest(&bytes),
+            certificate_digest,
         })
+    }
+}
+
+impl Webhook {
+    /// What Telegram may not take, though it can be used here.
+    pub fn doubts(&self) -> Vec<Problem> {
+        certificate::doubts(self, UnixTime::now())
     }
 }
 

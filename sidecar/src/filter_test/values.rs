@@ -1,16 +1,23 @@
 //! Cuts a stream of JSON into its values, byte for byte as they are, with no more than one in memory.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Chain, Cursor, Read as _};
 
 /// Telegram sends at most 513 KiB.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
-/// The items of an array, or values one after the other. What is no JSON is a value too: whoever reads it says so.
+/// What an answer of getUpdates begins with, but for white space.
+const ANSWER: &[u8] = br#"{"ok":true,"result":["#;
+
+/// The items of an array, be it the result of an answer, or values one after the other. What is no JSON is a value too: whoever reads it says so.
 pub(super) struct Values<R> {
-    input: R,
+    /// What was read to look for an answer, and the rest.
+    input: Chain<Cursor<Vec<u8>>, R>,
     value: Vec<u8>,
     /// Whether the values are the items of an array; unknown until the first byte.
     in_array: Option<bool>,
+    /// Whether it is that of an answer, behind which there is nothing to try.
+    in_answer: bool,
+    ended: bool,
 }
 
 /// A value.
@@ -32,8 +39,16 @@ struct Scan {
 // === impl Values ===
 
 impl<R: BufRead> Values<R> {
-    pub(super) fn new(input: R) -> Self {
-        Self { input, value: Vec::new(), in_array: None }
+    pub(super) fn new(mut input: R) -> io::Result<Self> {
+        let beginning = beginning(&mut input)?;
+        let in_answer = beginning.is_none();
+        Ok(Self {
+            input: Cursor::new(beginning.unwrap_or_default()).chain(input),
+            value: Vec::new(),
+            in_array: in_answer.then_some(true),
+            in_answer,
+            ended: false,
+        })
     }
 
     /// The next value; none at the end.
@@ -60,6 +75,7 @@ impl<R: BufRead> Values<R> {
                 && (byte.is_ascii_whitespace() || (in_array && matches!(byte, b',' | b']')));
             if ends {
                 self.input.consume(1);
+                self.ended = self.in_answer && byte == b']';
                 if started {
                     break;
                 }
@@ -86,8 +102,30 @@ impl<R: BufRead> Values<R> {
     }
 
     fn peek(&mut self) -> io::Result<Option<u8>> {
+        if self.ended {
+            return Ok(None);
+        }
         Ok(self.input.fill_buf()?.first().copied())
     }
+}
+
+/// Reads the beginning of an answer; or what is there instead, as far as it was read.
+fn beginning(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut read = Vec::new();
+    let mut expected = ANSWER.iter().peekable();
+    while let Some(wanted) = expected.peek() {
+        let Some(byte) = input.fill_buf()?.first().copied() else {
+            return Ok(Some(read));
+        };
+        if byte == **wanted {
+            expected.next();
+        } else if !byte.is_ascii_whitespace() {
+            return Ok(Some(read));
+        }
+        input.consume(1);
+        read.push(byte);
+    }
+    Ok(None)
 }
 
 // === impl Scan ===

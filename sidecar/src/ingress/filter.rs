@@ -2,6 +2,7 @@
 
 mod check;
 mod expression;
+mod names;
 mod parse;
 mod tree;
 

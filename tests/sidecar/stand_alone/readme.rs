@@ -47,6 +47,7 @@ fn fields(hmac: Hmac) -> anyhow::Result<BTreeMap<String, Value>> {
         source_address: SourceAddress::default(),
         hmac: Some(hmac),
         limits: Limits::default(),
+        upstream: serde_json::from_value(json!({"port": 3000}))?,
         filter: Filter::default(),
         ..config("support", HOST, 3000)
     };
@@ -81,7 +82,8 @@ fn the_table_has_every_field_and_its_default() -> anyhow::Result<()> {
         assert!(rows.remove(object).is_some(), "{object} is not in the table");
     }
     assert_eq!(rows.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-    let defaults = ["clientAddress.", "sourceAddress.", "limits.", "filter.", "hmac.toleranceSeconds"];
+    let defaults =
+        ["upstream.path", "clientAddress.", "sourceAddress.", "limits.", "filter.", "hmac.toleranceSeconds"];
     for (field, value) in found {
         let has_default = defaults.iter().any(|prefix| field.starts_with(prefix));
         let expected = if has_default { format!("`{value}`") } else { "required".to_owned() };

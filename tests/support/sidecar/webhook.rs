@@ -23,7 +23,8 @@ pub fn slot(id: i64, path: &str, token: &str) -> Slot {
 pub fn config(name: &str, host: &str, port: u16) -> WebhookConfig {
     WebhookConfig {
         webhook: format!("crm/{name}"),
-        bot_id: 123_456,
+        // each its own bot
+        bot_id: name.bytes().map(i64::from).sum(),
         host: host.to_owned(),
         slots: vec![slot(1, PATH, TOKEN)],
         upstream: Upstream { port, path: CRM_PATH.to_owned() },

@@ -23,15 +23,16 @@ fn a_network_has_one_spelling_and_any_other_is_told_it() {
     assert_eq!((networks, problems), (right.map(str::to_owned).to_vec(), Vec::new()));
     for (wrong, right) in [
         ("192.0.2.1/24", "192.0.2.0/24"),
-        ("192.0.2.1", "192.0.2.1/32"),
         ("2001:db8::1/32", "2001:db8::/32"),
         ("2001:DB8::/32", "2001:db8::/32"),
         ("2001:db8:0:0::/32", "2001:db8::/32"),
-        ("::1", "::1/128"),
         ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
-        ("::ffff:192.0.2.1", "192.0.2.1/32"),
     ] {
         assert_eq!(parsed(&[wrong]), (vec![], vec![format!("f[0]: must be written {right}")]), "{wrong}");
+    }
+    for (address, example, one) in [("149.154.160.0", 20, 32), ("::1", 48, 128)] {
+        let expected = format!("f[0]: add the prefix length, such as /{example}; one address is /{one}");
+        assert_eq!(parsed(&[address]), (vec![], vec![expected]), "{address}");
     }
     for wrong in
         ["", "a", "192.0.2.0/33", "192.0.2/24", "192.0.2.0/ 24", "192.0.2.0/-1", "::/129", "fe80::1%eth0/64"]

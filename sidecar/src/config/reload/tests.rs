@@ -158,7 +158,7 @@ fn a_start_without_any_configuration_says_that_there_is_none_yet() {
     let none_yet = "none of the Secrets of the pod's TelegramWebhooks exists yet";
     let dir = tempfile::tempdir().unwrap();
     let problems = start(dir.path());
-    assert!(problems.contains("holds no folder") && problems.contains(none_yet), "{problems}");
+    assert!(problems.contains("holds no webhook") && problems.contains(none_yet), "{problems}");
 
     publish(dir.path(), "..1", "t");
     without_config(dir.path(), "..1", "a");

@@ -2,13 +2,12 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use telegram_webhook_sidecar_config::{FileContent, FileWebhook, TlsFiles, parse_file};
+use telegram_webhook_sidecar_config::{FileContent, FileWebhook, ParseError, TlsFiles, parse_file};
 
-use super::{Files, Part, Snapshot, digest};
+use super::{CertificateFiles, Part, Snapshot, digest};
 use crate::config::{
     Place, Problem,
     place::CertificatePart::{self, Chain, Key},
-    problem::Findings,
 };
 
 impl Snapshot {
@@ -27,41 +26,34 @@ fn parts(path: &Path) -> Result<Vec<Part>, Problem> {
         return Err(Problem::NoWebhook { file: path.to_owned() });
     }
     let file: Arc<Path> = path.into();
-    let parts = webhooks.into_iter().enumerate().map(|(index, webhook)| {
-        let place = Place::File { file: Arc::clone(&file), index };
-        Part { files: files(&place, path, webhook), place }
-    });
+    let parts = webhooks
+        .into_iter()
+        .enumerate()
+        .map(|(index, webhook)| part(Place::File { file: Arc::clone(&file), index }, path, webhook));
     Ok(parts.collect())
 }
 
-/// The webhook and its certificate, or what is missing.
-fn files(place: &Place, path: &Path, webhook: FileWebhook<'_>) -> Result<Files, Vec<Problem>> {
+/// The webhook and its certificate.
+fn part(place: Place, path: &Path, webhook: FileWebhook<'_>) -> Part {
     let FileWebhook { bytes, content } = webhook;
-    let mut findings = Findings::new(place);
-    let FileContent { config, tls } = match content {
+    let config = bytes.to_vec();
+    let FileContent { config: parsed, tls: TlsFiles { certificate_file, key_file } } = match content {
         Ok(content) => content,
-        Err(source) => {
-            findings.malformed(source);
-            return Err(findings.into_problems());
+        Err(ParseError { field, reason }) => {
+            let parsed = Err(Problem::field(&place, field, reason));
+            return Part { place, config, parsed, certificate: None };
         }
     };
-    let TlsFiles { certificate_file, key_file } = tls;
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let mut read = |part: CertificatePart, file: &str| {
+    let read = |part: CertificatePart, file: &str| {
         let path = folder.join(file);
-        fs::read(&path).unwrap_or_else(|error| {
-            findings.certificate(part, format!("{} can't be read: {error}", path.display()));
-            Vec::new()
+        fs::read(&path).map_err(|error| {
+            let reason = format!("{} can't be read: {error}", path.display());
+            Problem::Certificate { place: place.clone(), part, reason }
         })
     };
-    let files = Files {
-        config: bytes.to_vec(),
-        parsed: Ok(config),
-        certificate: read(Chain, &certificate_file),
-        key: read(Key, &key_file),
-    };
-    let problems = findings.into_problems();
-    if problems.is_empty() { Ok(files) } else { Err(problems) }
+    let certificate = CertificateFiles { chain: read(Chain, &certificate_file), key: read(Key, &key_file) };
+    Part { config, parsed: Ok(parsed), certificate: Some(certificate), place }
 }
 
 #[cfg(test)]

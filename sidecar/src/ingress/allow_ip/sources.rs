@@ -94,13 +94,13 @@ fn say(webhook: &str, client: IpAddr, visible: bool, mode: AddressMode) {
         (false, AddressMode::Enforce) => tracing::error!(
             webhook, %client,
             "requests with the right path and token are refused, because none comes from an address of Telegram's: if this is \
-             Telegram, the client's address isn't visible here: set spec.endpoint.clientAddress, or \
-             spec.verification.sourceAddress.mode Shadow; if it is not, rotate the secret"
+             Telegram, the client's address isn't visible here: set clientAddress, or sourceAddress.mode Shadow; \
+             if it is not, rotate the secret"
         ),
         (false, _) => tracing::warn!(
             webhook, %client,
             "requests with the right path and token come from no address of Telegram's and would be refused with \
-             spec.verification.sourceAddress.mode Enforce: set spec.endpoint.clientAddress first"
+             sourceAddress.mode Enforce: set clientAddress first"
         ),
     }
 }

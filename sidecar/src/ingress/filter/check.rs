@@ -9,7 +9,7 @@ use cel::{
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators},
 };
 
-use super::expression::VARIABLE;
+use super::{expression::VARIABLE, names};
 
 const MAX_NODES: usize = 200;
 /// Levels, with what macros add. Evaluating one takes up to 40 KiB of stack in a build without optimisation.
@@ -117,7 +117,10 @@ impl<'e> Check<'e> {
         match &node.expr {
             Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => self.variable(name),
-            Expr::Select(select) => self.walk(&select.operand, depth),
+            Expr::Select(select) => {
+                self.named(&select.operand, &select.field)?;
+                self.walk(&select.operand, depth)
+            }
             Expr::Call(call) => self.call(call, depth),
             Expr::List(list) => list.elements.iter().try_for_each(|element| self.copied(element, depth)),
             Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
@@ -139,6 +142,16 @@ impl<'e> Check<'e> {
         Err(format!("has an unknown variable {name:?}: there is {VARIABLE:?} alone"))
     }
 
+    /// Checks a name that is taken from a value, where that is the update.
+    fn named(&self, value: &IdedExpr, name: &str) -> Result<(), String> {
+        match &value.expr {
+            Expr::Ident(variable) if variable == VARIABLE && !self.scope.contains(&VARIABLE) => {
+                names::check(name)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn call(&mut self, call: &'e CallExpr, depth: usize) -> Result<(), String> {
         let CallExpr { func_name, target, args } = call;
         let is_operator = target.is_none() && OPERATORS.contains(&func_name.as_str());
@@ -155,6 +168,11 @@ impl<'e> Check<'e> {
         }
         if let Some(target) = target {
             self.walk(target, depth)?;
+        }
+        if let (operators::INDEX, [value, index]) = (func_name.as_str(), args.as_slice())
+            && let Expr::Literal(LiteralValue::String(name)) = &index.expr
+        {
+            self.named(value, name.inner())?;
         }
         if func_name == operators::ADD && !args.iter().any(is_number) {
             return args.iter().try_for_each(|arg| self.copied(arg, depth));

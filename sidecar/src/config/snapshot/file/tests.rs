@@ -140,15 +140,17 @@ fn every_mistake_is_told_with_its_place_in_the_file() {
     file.webhooks[1]["limits"]["ban"]["failures"] = "SECRET".into();
     file.webhooks[2]["tls"]["keyFile"] = "d/tls.key".into();
     file.webhooks[3]["tls"]["certificateFile"] = "absent.crt".into();
+    file.webhooks[3]["host"] = "not a host".into();
     file.webhooks[4]["slots"] = file.webhooks[0]["slots"].clone();
     file.write();
     let absent = file.dir.path().join("absent.crt");
     let expected = [
         "webhooks[0].host: must be a DNS name".to_owned(),
         "webhooks[0].limits.maxBodyBytes: must be 1 to 16777216".to_owned(),
-        "webhooks[1].limits.ban.failures: wrong type or value at line 1, column".to_owned(),
+        "webhooks[1].limits.ban.failures: must be a whole number, 0 or above, at line 1, column".to_owned(),
         "webhooks[2].tls.keyFile: does not belong to the certificate".to_owned(),
         format!("webhooks[3].tls.certificateFile: {} can't be read: No such file", absent.display()),
+        "webhooks[3].host: must be a DNS name".to_owned(),
     ];
     let problems = file.problems();
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
@@ -160,7 +162,8 @@ fn every_mistake_is_told_with_its_place_in_the_file() {
     file.webhooks[1] = file.webhooks[0].clone();
     file.write();
     let same = |field: &str| format!("webhooks[1].{field}: webhooks[0] has the same");
-    assert_eq!(file.problems(), [same("webhook"), same("slots[0].path")]);
+    let bot = format!("{}, and a bot has one webhook", same("botId"));
+    assert_eq!(file.problems(), [same("webhook"), bot, same("slots[0].path")]);
 }
 
 fn raw(file: &File, index: usize) -> Value {

@@ -6,10 +6,10 @@ fn with_expression(expression: &str) -> raw::Filter {
 
 #[test]
 fn an_expression_that_is_too_much_or_unknown_is_a_mistake() {
-    let long = format!("update.a == '{}'", "x".repeat(1024));
+    let long = format!("update.poll == '{}'", "x".repeat(1024));
     let wide = vec!["true"; 150].join("||");
-    let joined = format!("update.a == {}", ["update.b"; 10].join(" + "));
-    let listed = format!("update.a in [{}]", ["update"; 9].join(","));
+    let joined = format!("update.poll == {}", ["update.message"; 10].join(" + "));
+    let listed = format!("update.poll in [{}]", ["update"; 9].join(","));
     for (expression, reason) in [
         ("", "is not CEL"),
         ("update.", "is not CEL"),
@@ -19,23 +19,27 @@ fn an_expression_that_is_too_much_or_unknown_is_a_mistake() {
         ("update", "true or false"),
         ("1 + 1", "true or false"),
         ("'true'", "true or false"),
-        ("update.a ? 1 : 2", "true or false"),
+        ("update.poll ? 1 : 2", "true or false"),
         ("size(update)", "true or false"),
         ("chat == 1", "unknown variable \"chat\""),
-        ("update.a.exists(e, e == f)", "unknown variable \"f\""),
-        ("update.a.exists(e, e) && e", "unknown variable \"e\""),
-        ("type(update.a) == string", "unknown function \"type\""),
-        ("update.a.matches('(a+)+$')", "unknown function \"matches\""),
-        ("update.a.lowerAscii() == 'a'", "unknown function \"lowerAscii\""),
-        ("update.a.contains('b', 'c')", "unknown function \"contains\""),
+        ("update.poll.exists(e, e == f)", "unknown variable \"f\""),
+        ("update.poll.exists(e, e) && e", "unknown variable \"e\""),
+        ("type(update.poll) == string", "unknown function \"type\""),
+        ("update.poll.matches('(a+)+$')", "unknown function \"matches\""),
+        ("update.poll.lowerAscii() == 'a'", "unknown function \"lowerAscii\""),
+        ("update.poll.contains('b', 'c')", "unknown function \"contains\""),
         ("contains('a', 'b')", "unknown function \"contains\""),
-        ("update.a.map(e, e) == []", "must not make lists"),
-        ("size(update.a.filter(e, e)) > 1", "must not make lists"),
-        ("update.a.all(e, e) && update.b.all(e, e)", "at most one of"),
-        ("update.a.all(e, update.b.all(f, f == e))", "at most one of"),
+        ("update.poll.map(e, e) == []", "must not make lists"),
+        ("size(update.poll.filter(e, e)) > 1", "must not make lists"),
+        ("update.poll.all(e, e) && update.message.all(e, e)", "at most one of"),
+        ("update.poll.all(e, update.message.all(f, f == e))", "at most one of"),
         (&joined, "at most 8 values together"),
         (&listed, "at most 8 values together"),
         ("Message{a: 1}.a", "not supported"),
+        ("update.mesage.text != 'x'", "updates have no `mesage`; did you mean `message`?"),
+        ("!has(update.mesage)", "did you mean `message`?"),
+        ("update['mesage'].text != 'x'", "did you mean `message`?"),
+        ("update.message.entities.exists(e, e == update.texts)", "updates have no `texts`"),
     ] {
         let problems = problems(&with_expression(expression));
         let [problem] = problems.as_slice() else {
@@ -52,7 +56,7 @@ fn sources_that_nest_without_end_are_refused_and_not_a_crash() {
         ("[", "]"),
         ("!", ""),
         ("-", ""),
-        ("update.a[", "]"),
+        ("update.poll[", "]"),
         ("a?a:", ""),
         ("size(", ")"),
         ("{1:", "}"),
@@ -88,7 +92,8 @@ fn expressions_are_about_the_whole_update() {
         "update['message']['entities'][1].type == 'bold'",
         "has(update.callback_query) ? update.callback_query.data == 'x' : true",
         "string(update.update_id) + 'x' == '1x'",
-        "update.nothing.there == 1 || true",
+        "update.poll.there == 1 || true",
+        "update.message.entities.exists(update, update.type == 'url')",
     ] {
         assert_eq!(verdict(&with_expression(expression), &body), Verdict::Forward, "{expression}");
         let negated = format!("!({expression})");
@@ -115,6 +120,29 @@ fn an_expression_without_a_value_does_not_hold() {
     }
     let twice = message("private", r#","a":{"b":1,"b":2}"#);
     assert_eq!(verdict(&with_expression("true"), twice), error, "who knows which of them counts");
+}
+
+#[test]
+fn the_documented_example_guards_every_field() {
+    const EXAMPLE: &str =
+        "!has(update.message) || !has(update.message.text) || update.message.text.size() < 500";
+    let filter = with_expression(EXAMPLE);
+    for body in [
+        message("private", r#","text":"a""#),
+        message("private", r#","photo":[]"#),
+        CALLBACK.into(),
+        POLL.into(),
+    ] {
+        assert_eq!(verdict(&filter, &body), Verdict::Forward, "{body}");
+    }
+    let long = message("private", &format!(r#","text":"{}""#, "x".repeat(500)));
+    assert_eq!(verdict(&filter, long), Verdict::Drop(Rule::Expression(0)));
+    for document in [
+        include_str!("../../../../README.md"),
+        include_str!("../../../../../crds/src/telegram_webhook/filter.rs"),
+    ] {
+        assert!(document.replace("\n    /// ", " ").contains(&format!("`{EXAMPLE}`")));
+    }
 }
 
 #[test]
@@ -149,14 +177,17 @@ fn an_update_too_large_for_expressions_is_not_evaluated() {
 
 #[test]
 fn a_loop_over_much_is_not_evaluated() {
-    let body = |count: usize| format!(r#"{{"update_id":1,"new":[{}]}}"#, vec!["1"; count].join(","));
-    let filter = with_expression("update.new.exists(e, update == e || update.new == [e])");
+    let body =
+        |count: usize| format!(r#"{{"update_id":1,"poll":{{"list":[{}]}}}}"#, vec!["1"; count].join(","));
+    let filter = with_expression("update.poll.list.exists(e, update == e || update.poll.list == [e])");
     assert_eq!(verdict(&filter, body(5_000)), Verdict::Drop(Rule::ExpressionCost(0)));
     assert_eq!(verdict(&filter, body(100)), Verdict::Drop(Rule::Expression(0)));
     let text = "x".repeat(500_000);
-    let many =
-        format!(r#"{{"update_id":1,"new":{{"text":"{text}","list":[{}]}}}}"#, vec!["\"y\""; 3_000].join(","));
-    let filter = with_expression("update.new.list.exists(e, update.new.text.contains(e))");
+    let many = format!(
+        r#"{{"update_id":1,"poll":{{"text":"{text}","list":[{}]}}}}"#,
+        vec!["\"y\""; 3_000].join(",")
+    );
+    let filter = with_expression("update.poll.list.exists(e, update.poll.text.contains(e))");
     assert_eq!(verdict(&filter, many), Verdict::Drop(Rule::ExpressionCost(0)));
 }
 
@@ -240,10 +271,10 @@ fn no_operation_on_any_values_is_a_crash() {
         let source: String = source
             .map(|part| match (part.strip_prefix('a'), part.strip_prefix('b')) {
                 (Some(rest), _) if rest.len() < 2 && !rest.starts_with(char::is_alphanumeric) => {
-                    format!("update.new.a{rest}")
+                    format!("update.poll.a{rest}")
                 }
                 (_, Some(rest)) if rest.len() < 2 && !operation.contains(".b") => {
-                    format!("update.new.b{rest}")
+                    format!("update.poll.b{rest}")
                 }
                 _ => part.to_owned(),
             })
@@ -253,7 +284,7 @@ fn no_operation_on_any_values_is_a_crash() {
         let filter = Filter::parse(&with_expression(&source), &mut findings);
         assert!(findings.into_problems().is_empty(), "{source}");
         for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (a, b))) {
-            let body = format!(r#"{{"update_id":1,"new":{{"a":{a},"b":{b}}}}}"#);
+            let body = format!(r#"{{"update_id":1,"poll":{{"a":{a},"b":{b}}}}}"#);
             let update = update::parse(body.as_bytes()).unwrap();
             drop(format!("{:?}", filter.judge(&update, body.as_bytes())));
         }
