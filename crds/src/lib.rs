@@ -14,9 +14,9 @@ pub use status::{
 };
 pub use telegram_webhook::{
     AddressRanges, BanSpec, BotSpec, ClientAddressSpec, DEFAULT_API_SERVER, DeletionPolicy, EndpointSpec,
-    FilterSpec, HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, MAX_EXPRESSION_LENGTH,
-    MAX_EXPRESSIONS, Network, Period, RateSpec, SecretKeyRef, SecretRef, SourceAddressSpec, TelegramWebhook,
-    TelegramWebhookSpec, TlsSpec, UpdateType, UpstreamSpec, VerificationSpec, WorkloadSelector, WorkloadSpec,
+    FilterSpec, HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, Network, Period, RateSpec,
+    SecretKeyRef, SecretRef, SourceAddressSpec, TelegramWebhook, TelegramWebhookSpec, TlsSpec, UpdateType,
+    UpstreamSpec, VerificationSpec, WorkloadSelector, WorkloadSpec,
 };
 pub use telegram_webhook_sidecar_config::{ADMIN_PORT, WEBHOOK_PORT};
 

@@ -15,7 +15,7 @@ mod workload;
 
 pub use self::{
     endpoint::{ClientAddressSpec, EndpointSpec, TlsSpec},
-    filter::{FilterSpec, IdListSpec, MAX_EXPRESSION_LENGTH, MAX_EXPRESSIONS, UpdateType},
+    filter::{FilterSpec, IdListSpec, UpdateType},
     limits::{BanSpec, LimitsSpec, RateSpec},
     text::{Network, Period},
     verification::{AddressRanges, HmacScheme, HmacSecretRef, HmacSpec, SourceAddressSpec, VerificationSpec},

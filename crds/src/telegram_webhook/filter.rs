@@ -4,12 +4,10 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use telegram_webhook_sidecar_config::{ChatType, Content};
-
-/// Most expressions of a filter.
-pub const MAX_EXPRESSIONS: usize = 16;
-/// Longest expression of a filter, in bytes.
-pub const MAX_EXPRESSION_LENGTH: usize = 1024;
+use telegram_webhook_sidecar_config::{
+    ChatType, Content,
+    bounds::{MAX_COMMAND_LENGTH, MAX_EXPRESSION_LENGTH, MAX_EXPRESSIONS},
+};
 
 /// Which updates the CRM gets. Every condition has to hold, and an empty list is no condition. What is filtered out is answered with
 /// 200 and counted: Telegram would send anything else again for a day.
@@ -39,7 +37,7 @@ pub struct FilterSpec {
     pub content: Vec<Content>,
     /// Bot commands without the slash; one of a message's is enough. Holds for a message without a command. Any by default.
     #[schemars(
-        inner(length(min = 1, max = 32), regex(pattern = "^[a-z0-9_]+$")),
+        inner(length(min = 1, max = MAX_COMMAND_LENGTH), regex(pattern = "^[a-z0-9_]+$")),
         extend("maxItems" = 100, "x-kubernetes-list-type" = "set")
     )]
     pub commands: Vec<String>,
@@ -47,9 +45,9 @@ pub struct FilterSpec {
     /// `!has(update.message) || !has(update.message.text) || update.message.text.size() < 500`. An expression without a value is
     /// false, and the update is dropped: so guard every field that not every update has with has(), and try the expression
     /// with the sidecar's `filter-test`. Besides CEL's operators there are has, all, exists, exists_one, size, contains, startsWith,
-    /// endsWith, int, double, string and bool; no matches. None by default. The sidecar compiles them: one that it can't compile, or
-    /// that takes from `update` a name that no update has, makes it keep the configuration that it has, and `SecretsDelivered`
-    /// is False until this is corrected.
+    /// endsWith, int, double, string and bool; no matches. None by default. The operator compiles them: one that can't be
+    /// compiled, or that takes from `update` a name that no update has, is told in the conditions as `FilterInvalid`, and changes
+    /// nothing until it is corrected.
     #[schemars(
         inner(length(min = 1, max = MAX_EXPRESSION_LENGTH)),
         extend("maxItems" = MAX_EXPRESSIONS, "x-kubernetes-list-type" = "set")
@@ -152,11 +150,24 @@ impl Default for FilterSpec {
 
 #[cfg(test)]
 mod tests {
+    use telegram_webhook_sidecar_config::Kind;
+
     use super::*;
 
     #[test]
     fn a_kind_is_shown_by_telegrams_name() {
         assert_eq!(UpdateType::MessageReactionCount.to_string(), "message_reaction_count");
         assert_eq!(UpdateType::PreCheckoutQuery.to_string(), "pre_checkout_query");
+    }
+
+    #[test]
+    fn the_sidecar_knows_the_same_kinds() {
+        let schema = schemars::schema_for!(UpdateType);
+        let kinds = schema.get("oneOf").and_then(|kinds| kinds.as_array()).unwrap();
+        let mut names: Vec<_> = kinds.iter().filter_map(|kind| kind["const"].as_str()).collect();
+        let mut known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
     }
 }

@@ -136,7 +136,7 @@ fn secrets_delivered(counts: &Counts, report: &mut Report) -> Result<(), Reason>
     } else {
         (
             Reason::SecretsNotLoaded,
-            "a ready sidecar has not loaded the current configuration yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, which names what it refuses, such as an expression of spec.filter.expressions, and let the operator reach the pods' port 18444 (NetworkPolicy)",
+            "a ready sidecar has not loaded the current configuration yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, which names what it refuses, and let the operator reach the pods' port 18444 (NetworkPolicy)",
         )
     };
     report.bad(ConditionType::SecretsDelivered, reason, message);

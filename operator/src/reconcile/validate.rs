@@ -122,6 +122,7 @@ pub fn validate(
     if let Some(token) = &token {
         mistakes.take(sole_owner(webhook, found, token));
     }
+    mistakes.take(endpoint::host(&public.host));
     let port = mistakes.take(endpoint::port(public.port));
     let ip_address = mistakes.take(endpoint::fixed_address(public.ip_address.as_deref(), local));
     let owner = mistakes.take(owner(webhook));

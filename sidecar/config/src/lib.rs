@@ -12,9 +12,11 @@
 #![deny(missing_docs)]
 
 mod address;
+pub mod bounds;
 mod file;
 mod filter;
 mod hmac;
+mod kind;
 mod limits;
 mod parse;
 
@@ -29,6 +31,7 @@ pub use self::{
     file::{FileContent, FileWebhook, TlsFiles, parse_file},
     filter::{ChatType, Content, Filter, IdList},
     hmac::{Hmac, HmacEncoding, is_reserved_header},
+    kind::Kind,
     limits::{Ban, Limits, Rate},
     parse::ParseError,
 };

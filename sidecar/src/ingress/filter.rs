@@ -1,8 +1,6 @@
 //! Which updates the CRM gets. Every condition has to hold; where an update has nothing that a condition is about, it holds.
 
-mod check;
 mod expression;
-mod names;
 mod parse;
 mod tree;
 

@@ -3,11 +3,25 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use rustls::pki_types::DnsName;
+
 use super::Mistake;
 use crate::{dns::Answer, reconcile::status::Reason};
 
 /// Telegram delivers to these ports only.
 const PORTS: [u16; 4] = [443, 80, 88, 8443];
+
+/// Checks that `spec.endpoint.host` is a name, as a sidecar has to be told one.
+pub fn host(host: &str) -> Result<(), Mistake> {
+    DnsName::try_from(host).map(drop).map_err(|_| {
+        Mistake::lasting(
+            Reason::HostNotResolved,
+            format!(
+                "spec.endpoint.host: {host} is not a DNS name; use a name, not an address, each part of which has at most 63 characters"
+            ),
+        )
+    })
+}
 
 /// Checks the public port.
 pub fn port(port: u16) -> Result<u16, Mistake> {

@@ -1,8 +1,11 @@
-//! Checks which updates the CRM gets. Whether an expression is one in CEL is seen by the sidecar alone, which keeps the
-//! configuration that it has if it isn't.
+//! Checks which updates the CRM gets.
 
-use telegram_webhook_crds::{FilterSpec, IdListSpec, MAX_EXPRESSION_LENGTH, MAX_EXPRESSIONS};
-use telegram_webhook_sidecar_config::{Filter, IdList};
+use telegram_webhook_crds::{FilterSpec, IdListSpec};
+use telegram_webhook_sidecar_config::{
+    Filter, IdList,
+    bounds::{MAX_COMMAND_LENGTH, MAX_EXPRESSIONS},
+};
+use telegram_webhook_sidecar_expression::Expression;
 
 use super::mistake::Mistakes;
 use crate::reconcile::status::Reason;
@@ -16,21 +19,21 @@ pub fn filter(spec: &FilterSpec, mistakes: &mut Mistakes) -> Filter {
     let mut wrong = |message: String| mistakes.push(Reason::FilterInvalid, message);
     let is_command = |command: &&String| {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        (1..=32).contains(&command.len()) && command.bytes().all(allowed)
+        (1..=MAX_COMMAND_LENGTH).contains(&command.len()) && command.bytes().all(allowed)
     };
     for command in commands.iter().filter(|command| !is_command(command)) {
         wrong(format!(
-            "spec.filter.commands: {command} is no command; use 1 to 32 letters a-z, digits and _, without the slash"
+            "spec.filter.commands: {command} is no command; use 1 to {MAX_COMMAND_LENGTH} letters a-z, digits and _, without the slash"
         ));
     }
     if expressions.len() > MAX_EXPRESSIONS {
         wrong(format!("{EXPRESSIONS}: must be at most {MAX_EXPRESSIONS}; join some with &&"));
-    }
-    for (index, expression) in expressions.iter().enumerate() {
-        if !(1..=MAX_EXPRESSION_LENGTH).contains(&expression.len()) {
-            wrong(format!(
-                "{EXPRESSIONS}[{index}]: must have 1 to {MAX_EXPRESSION_LENGTH} bytes; split it where it says &&"
-            ));
+    } else {
+        // a sidecar that starts with one that it can't use receives nothing at all
+        for (index, compiled) in Expression::compile(expressions).into_iter().enumerate() {
+            if let Err(reason) = compiled {
+                wrong(format!("{EXPRESSIONS}[{index}]: {reason}"));
+            }
         }
     }
     if topics.iter().any(|topic| *topic < 1) {

@@ -159,6 +159,17 @@ fn a_host_must_have_a_public_ipv4_address() {
 }
 
 #[test]
+fn a_host_that_is_no_name_does_not_reach_the_sidecar() {
+    for host in ["93.184.215.14".to_owned(), format!("{}.example.com", "a".repeat(64))] {
+        let webhook = webhook_with(&[("host: hooks.example.com", &format!("host: {host}"))]);
+        // not even the children are made
+        let Invalid(mistakes) = validate(&webhook, &found(), &settings(), now()).unwrap_err();
+        let field = format!("spec.endpoint.host: {host}");
+        assert_mistake(&mistakes[0], Reason::HostNotResolved, &field, "is not a DNS name");
+    }
+}
+
+#[test]
 fn addresses_beside_a_reserved_range_are_public() {
     for text in ["9.255.255.255", "11.0.0.0", "100.128.0.0", "172.32.0.0", "192.0.1.0", "223.255.255.255"] {
         let found = Found { addresses: Some(addresses(&[text, "2001:db8::1"])), ..found() };

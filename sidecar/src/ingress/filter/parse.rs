@@ -2,15 +2,13 @@
 
 use std::{collections::HashSet, hash::Hash};
 
-use telegram_webhook_sidecar_config as raw;
+use telegram_webhook_sidecar_config::{self as raw, bounds::MAX_COMMAND_LENGTH};
 
 use super::{Filter, Ids, KindSet, expression::Expressions};
 use crate::{config::Findings, ingress::update::Kind};
 
 /// More than this is a database, not a filter.
 const MAX_ENTRIES: usize = 1000;
-/// Longest command that Telegram knows.
-const MAX_COMMAND_LENGTH: usize = 32;
 
 impl Filter {
     /// Checks a filter and reports all that is wrong with it.

@@ -25,7 +25,7 @@ fn with_key(key: &[u8]) -> Found {
 
 #[test]
 fn what_is_declared_arrives_in_one_spelling_and_order() {
-    let text = "filter: {updateTypes: [poll, message], chatTypes: [], chats: {allow: [7, -100, 7]}, commands: [stop, help], expressions: [b, a]}
+    let text = "filter: {updateTypes: [poll, message], chatTypes: [], chats: {allow: [7, -100, 7]}, commands: [stop, help], expressions: [1 < 2, \"true\"]}
   limits: {maxBodyBytes: 2048, unauthenticated: {requests: 5, window: 2m}, ban: {window: 1h}, banned: [198.51.100.0/24, 192.0.2.0/24]}
   verification: {sourceAddress: {mode: Shadow, ranges: Custom, custom: ['2001:db8::/32', 203.0.113.0/24]}}";
     let valid = judge(&declaring(text), &found()).unwrap();
@@ -34,7 +34,7 @@ fn what_is_declared_arrives_in_one_spelling_and_order() {
     assert!(valid.filter.chat_types.is_empty());
     assert_eq!(
         (valid.filter.commands.join(" "), valid.filter.expressions.join(" ")),
-        ("help stop".into(), "b a".into())
+        ("help stop".into(), "1 < 2 true".into())
     );
     assert_eq!(valid.limits.max_body_bytes, 2048);
     assert_eq!(valid.limits.unauthenticated, Rate { requests: 5, window_seconds: 120 });
@@ -162,7 +162,7 @@ fn periods_are_bounded() {
 
 #[test]
 fn what_a_filter_can_not_mean_is_named() {
-    let many = vec!["a"; 17].join(", ");
+    let many = vec!["'true'"; 17].join(", ");
     let long = "é".repeat(513);
     for (text, field, fix) in [
         ("{topics: [0]}", "spec.filter.topics: ", "above 0"),
@@ -170,12 +170,16 @@ fn what_a_filter_can_not_mean_is_named() {
         ("{users: {allow: [7, 8], deny: [9, 8]}}", "spec.filter.users: 8", "allowed and denied"),
         ("{commands: [/start]}", "spec.filter.commands: /start", "without the slash"),
         (&format!("{{expressions: [{many}]}}"), "spec.filter.expressions: ", "at most 16"),
-        (&format!("{{expressions: [a, {long}]}}"), "spec.filter.expressions[1]: ", "1024"),
+        (&format!("{{expressions: ['true', {long}]}}"), "spec.filter.expressions[1]: ", "1024"),
+        ("{expressions: ['']}", "spec.filter.expressions[0]: ", "is not CEL"),
+        ("{expressions: ['true', update.message.]}", "spec.filter.expressions[1]: ", "is not CEL: line 1"),
+        ("{expressions: [has(update.mesage)]}", "spec.filter.expressions[0]: ", "did you mean `message`?"),
+        ("{expressions: [update.poll.matches('a')]}", "spec.filter.expressions[0]: ", "unknown function"),
     ] {
         let webhook = declaring(&format!("filter: {text}"));
         assert_mistake(&mistake(&webhook, &found()), Reason::FilterInvalid, field, fix);
     }
-    let fits = declaring(&format!("filter: {{expressions: [{}]}}", "é".repeat(512)));
+    let fits = declaring(&format!("filter: {{expressions: [\"update.poll != '{}'\"]}}", "é".repeat(503)));
     assert!(judge(&fits, &found()).is_ok());
 }
 

@@ -1,8 +1,9 @@
 //! Names that an expression takes from the update itself. A misspelt one has no value, so that it would drop every update without
 //! a word.
 
-use super::expression::VARIABLE;
-use crate::ingress::update::Kind;
+use telegram_webhook_sidecar_config::Kind;
+
+use super::VARIABLE;
 
 const UPDATE_ID: &str = "update_id";
 /// Letters that a typing error gets wrong, as most of them do.

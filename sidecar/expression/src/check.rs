@@ -9,7 +9,7 @@ use cel::{
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators},
 };
 
-use super::{expression::VARIABLE, names};
+use super::{VARIABLE, names};
 
 const MAX_NODES: usize = 200;
 /// Levels, with what macros add. Evaluating one takes up to 40 KiB of stack in a build without optimisation.
@@ -24,12 +24,13 @@ pub(super) struct Weight {
     once: usize,
     /// For each item of the loop's range.
     each: usize,
+    /// Values that are copied into something larger.
+    copies: usize,
 }
 
 #[derive(Default)]
 struct Check<'e> {
     weight: Weight,
-    copies: usize,
     /// Whether there has been a loop.
     looped: bool,
     /// Variables of the loop that we are in.
@@ -93,11 +94,15 @@ pub(super) fn check(root: &IdedExpr) -> Result<Weight, String> {
 // === impl Weight ===
 
 impl Weight {
-    /// How many operations it takes at most where no list of the update is longer than `longest`. A list of the expression itself
-    /// has fewer entries than the expression has nodes.
-    pub(super) fn operations(&self, longest: usize) -> usize {
-        let items = longest.max(self.once);
-        self.once.saturating_add(self.each.saturating_mul(items))
+    /// How many steps it takes at most, as each operation may be to compare or to copy all that there is: `size` steps. No list of
+    /// the update is longer than `longest`, and one of the expression itself has fewer entries than the expression has nodes;
+    /// but what was copied together is as long, and as large, as all of its parts.
+    pub(super) fn steps(&self, size: usize, longest: usize) -> usize {
+        let &Self { once, each, copies } = self;
+        let parts = 1 + copies;
+        let items = longest.max(once).saturating_mul(parts);
+        let operations = each.saturating_mul(items).saturating_add(once);
+        size.saturating_mul(parts).saturating_mul(operations)
     }
 }
 
@@ -183,9 +188,9 @@ impl<'e> Check<'e> {
     /// Walks what is copied into something larger.
     fn copied(&mut self, node: &'e IdedExpr, depth: usize) -> Result<(), String> {
         if !matches!(node.expr, Expr::Literal(_)) {
-            self.copies += 1;
+            self.weight.copies += 1;
         }
-        if self.copies > MAX_COPIES {
+        if self.weight.copies > MAX_COPIES {
             return Err(format!("must put at most {MAX_COPIES} values together, in lists or by +"));
         }
         self.walk(node, depth)
