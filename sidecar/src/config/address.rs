@@ -5,7 +5,10 @@ mod port;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use telegram_webhook_sidecar_config::{self as raw, AddressMode, AddressRefusal, AddressSource};
+use telegram_webhook_sidecar_config::{
+    self as raw, AddressMode, AddressRefusal, AddressSource,
+    bounds::{MIN_PREFIX_V4, MIN_PREFIX_V6},
+};
 
 pub use self::port::PortAddresses;
 use super::problem::Findings;
@@ -13,10 +16,6 @@ use crate::address::Networks;
 
 /// Telegram documents two; nobody has a thousand proxies.
 const MAX_NETWORKS: usize = 1024;
-/// The largest network that one organisation has, 10.0.0.0/8. Anything larger lets strangers in.
-const MIN_PREFIX_V4: u8 = 8;
-/// The same, fc00::/7.
-const MIN_PREFIX_V6: u8 = 7;
 
 /// Where the client's address is found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,19 +3,13 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use telegram_webhook_sidecar_config::{self as raw, DOCUMENTED_RANGES, WebhookConfig};
+use telegram_webhook_sidecar_config::{
+    self as raw, DOCUMENTED_RANGES, WebhookConfig,
+    bounds::{BAN_DURATION_SECONDS, BAN_FAILURES, BAN_WINDOW_SECONDS, REQUESTS, WINDOW_SECONDS},
+};
 
 use super::{Webhook, address::networks, problem::Findings};
 use crate::address::Networks;
-
-const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
-/// An hour: a limit that takes longer to recover from is a ban.
-const WINDOW_SECONDS: RangeInclusive<u64> = 1..=3600;
-const BAN_FAILURES: RangeInclusive<u32> = 1..=100_000;
-/// A day.
-const BAN_WINDOW_SECONDS: RangeInclusive<u64> = 1..=86_400;
-/// Thirty days; for longer there is `limits.banned`.
-const BAN_DURATION_SECONDS: RangeInclusive<u64> = 1..=30 * 86_400;
 
 /// What one webhook says about numbers of requests.
 #[derive(Clone, Debug)]
@@ -112,7 +106,7 @@ fn set(networks: &[String]) -> Networks {
     networks.iter().filter_map(|network| network.parse::<IpNet>().ok()).collect()
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(
+pub(super) fn within<T: PartialOrd + std::fmt::Display>(
     field: &str,
     value: T,
     bounds: RangeInclusive<T>,

@@ -6,19 +6,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderName;
 use sha2::Sha256;
-use telegram_webhook_sidecar_config::{self as raw, HmacEncoding};
+use telegram_webhook_sidecar_config::{
+    self as raw, HmacEncoding,
+    bounds::{KEY_LENGTH, KEY_PREFIX, STANDARD_KEY_LENGTH, TOLERANCE_SECONDS},
+};
 
 use super::problem::Findings;
 
 /// Bytes of an HMAC-SHA256.
 pub const MAC_LENGTH: usize = 32;
-/// Bytes of a key: 128 bits are beyond guessing, anything shorter is a password, and more than this is a mistake.
-const KEY_LENGTH: RangeInclusive<usize> = 16..=1024;
-/// Bytes of a key of Standard Webhooks, as its specification says.
-const STANDARD_KEY_LENGTH: RangeInclusive<usize> = 24..=64;
-const MAX_TOLERANCE_SECONDS: u64 = 3600;
-/// What stands in front of a key of Standard Webhooks.
-const KEY_PREFIX: &str = "whsec_";
 /// The HMAC-SHA256 of something.
 pub type Mac = [u8; MAC_LENGTH];
 
@@ -136,10 +132,13 @@ fn standard_key(secret: &str) -> Result<SigningKey, Mistake> {
 }
 
 fn tolerance(seconds: u64) -> Result<Duration, Mistake> {
-    if (1..=MAX_TOLERANCE_SECONDS).contains(&seconds) {
+    if TOLERANCE_SECONDS.contains(&seconds) {
         return Ok(Duration::from_secs(seconds));
     }
-    Err(Mistake::new("hmac.toleranceSeconds", format!("must be 1 to {MAX_TOLERANCE_SECONDS}")))
+    Err(Mistake::new(
+        "hmac.toleranceSeconds",
+        format!("must be {} to {}", TOLERANCE_SECONDS.start(), TOLERANCE_SECONDS.end()),
+    ))
 }
 
 #[cfg(test)]

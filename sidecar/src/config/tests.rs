@@ -1,11 +1,14 @@
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use telegram_webhook_sidecar_config::{
-    AddressSource, CONFIG_FILE, Hmac, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig,
+    AddressSource, CONFIG_FILE, Hmac, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig, bounds,
 };
 
 use super::*;
-use crate::test_util::{raw_config, slot, write_webhook};
+use crate::{
+    ingress::dedup::MAX_PATIENCE,
+    test_util::{raw_config, slot, write_webhook},
+};
 
 /// The policy that a folder leads to at a start, and what is wrong with it.
 fn load(dir: &Path) -> (Policy, Vec<String>) {
@@ -32,7 +35,7 @@ fn a_valid_folder_has_no_problems() {
 #[test]
 fn each_field_is_checked_and_named() {
     type Change = fn(&mut WebhookConfig);
-    let cases: [(&str, Change); 20] = [
+    let cases: [(&str, Change); 21] = [
         ("webhook", |c| c.webhook = "support".into()),
         ("webhook", |c| c.webhook = "/support".into()),
         ("botId", |c| c.bot_id = 0),
@@ -57,8 +60,9 @@ fn each_field_is_checked_and_named() {
         ("upstream.path", |c| c.upstream.path = "updates".into()),
         ("limits.maxBodyBytes", |c| c.limits.max_body_bytes = 0),
         ("limits.bodyTimeoutSeconds", |c| c.limits.body_timeout_seconds = 0),
+        ("limits.bodyTimeoutSeconds", |c| c.limits.body_timeout_seconds = 16),
         ("limits.upstreamTimeoutSeconds", |c| {
-            c.limits.upstream_timeout_seconds = 56;
+            c.limits.upstream_timeout_seconds = 36;
         }),
         ("hmac.secret", |c| {
             c.hmac = Some(Hmac::StandardWebhooks { secret: "whsec_".to_owned(), tolerance_seconds: 300 });
@@ -77,9 +81,16 @@ fn each_field_is_checked_and_named() {
 fn the_largest_allowed_values_are_allowed() {
     let problems = problems_of(|config| {
         config.slots = vec![slot(1, "/p", &"t".repeat(256)), slot(2, "/p", "u")];
-        config.limits.upstream_timeout_seconds = 55;
+        config.limits.body_timeout_seconds = 15;
+        config.limits.upstream_timeout_seconds = 35;
     });
     assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn telegram_waits_for_the_longest_request() {
+    let patience = bounds::BODY_TIMEOUT_SECONDS.end() + bounds::UPSTREAM_TIMEOUT_SECONDS.end();
+    assert!(Duration::from_secs(patience) + MAX_PATIENCE <= Duration::from_mins(1));
 }
 
 #[test]

@@ -10,11 +10,16 @@ use rustls::{
     pki_types::{DnsName, UnixTime},
     sign::CertifiedKey,
 };
-use telegram_webhook_sidecar_config::{self as raw, digest as file_digest};
+use telegram_webhook_sidecar_config::{
+    self as raw,
+    bounds::{BODY_BYTES, BODY_TIMEOUT_SECONDS, UPSTREAM_TIMEOUT_SECONDS},
+    digest as file_digest,
+};
 
 use super::{
     ClientAddress, Place, Problem, Rates, SourceAddress, Upstream, certificate,
     problem::Findings,
+    rates::within,
     secret::SecretDigest,
     signature::{self, Signature},
     snapshot::Part,
@@ -28,10 +33,6 @@ use crate::{
 const MAX_SLOTS: usize = 2;
 /// Longest token that Telegram accepts.
 const MAX_TOKEN_LENGTH: usize = 256;
-/// Telegram sends at most 513 KiB; more than this would only help whoever wants our memory.
-const MAX_BODY_BYTES: usize = 16 << 20;
-/// Telegram gives up after 60 s: a longer wait could only answer nobody.
-const MAX_TIMEOUT_SECONDS: u64 = 55;
 
 /// One bot's webhook.
 pub struct Webhook {
@@ -208,22 +209,15 @@ fn is_token(token: &str) -> bool {
 }
 
 fn limits(config: &raw::WebhookConfig, findings: &mut Findings<'_>) -> Limits {
-    let limits = &config.limits;
-    if !(1..=MAX_BODY_BYTES).contains(&limits.max_body_bytes) {
-        findings.field("limits.maxBodyBytes", format!("must be 1 to {MAX_BODY_BYTES}"));
-    }
-    for (field, seconds) in [
-        ("limits.bodyTimeoutSeconds", limits.body_timeout_seconds),
-        ("limits.upstreamTimeoutSeconds", limits.upstream_timeout_seconds),
-    ] {
-        if !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds) {
-            findings.field(field, format!("must be 1 to {MAX_TIMEOUT_SECONDS}"));
-        }
-    }
+    let &raw::Limits { max_body_bytes, body_timeout_seconds, upstream_timeout_seconds, .. } = &config.limits;
+    let mut seconds = |field, seconds, bounds| Duration::from_secs(within(field, seconds, bounds, findings));
+    let body_timeout = seconds("limits.bodyTimeoutSeconds", body_timeout_seconds, BODY_TIMEOUT_SECONDS);
+    let upstream_timeout =
+        seconds("limits.upstreamTimeoutSeconds", upstream_timeout_seconds, UPSTREAM_TIMEOUT_SECONDS);
     Limits {
-        max_body_bytes: limits.max_body_bytes,
-        body_timeout: Duration::from_secs(limits.body_timeout_seconds),
-        upstream_timeout: Duration::from_secs(limits.upstream_timeout_seconds),
+        max_body_bytes: within("limits.maxBodyBytes", max_body_bytes, BODY_BYTES, findings),
+        body_timeout,
+        upstream_timeout,
         rates: Rates::parse(config, findings),
     }
 }

@@ -4,7 +4,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use telegram_webhook_crds::{HMAC_SECRET_LABEL, HmacScheme, HmacSecretRef, HmacSpec};
-use telegram_webhook_sidecar_config::{Hmac, is_reserved_header};
+use telegram_webhook_sidecar_config::{
+    Hmac,
+    bounds::{KEY_LENGTH, KEY_PREFIX, STANDARD_KEY_LENGTH, TOLERANCE_SECONDS},
+    is_reserved_header,
+};
 
 use super::{Mistake, limits::period, mistake::Mistakes};
 use crate::reconcile::status::Reason;
@@ -12,16 +16,6 @@ use crate::reconcile::status::Reason;
 const FIELD: &str = "spec.verification.hmac";
 /// What the specification of Standard Webhooks recommends, in seconds.
 const TOLERANCE: u64 = 300;
-/// Longer than that, and a recorded request could be sent again for hours.
-const MAX_TOLERANCE: u64 = 3600;
-/// A key of fewer characters can be guessed.
-const MIN_KEY_LENGTH: usize = 16;
-/// Longest key.
-const MAX_KEY_LENGTH: usize = 1024;
-/// In front of a key of Standard Webhooks.
-const KEY_PREFIX: &str = "whsec_";
-/// Bytes of a key of Standard Webhooks, as its specification says.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Checks `spec.verification.hmac`. `None` without one, or together with a mistake.
 pub fn hmac(spec: Option<&HmacSpec>, secret: Option<&Secret>, mistakes: &mut Mistakes) -> Option<Hmac> {
@@ -57,7 +51,7 @@ pub fn hmac(spec: Option<&HmacSpec>, secret: Option<&Secret>, mistakes: &mut Mis
             let tolerance_seconds = match tolerance {
                 Some(tolerance) => {
                     let field = format!("{FIELD}.tolerance");
-                    period((&field, Reason::HmacInvalid), tolerance, MAX_TOLERANCE, mistakes)
+                    period((&field, Reason::HmacInvalid), tolerance, TOLERANCE_SECONDS, mistakes)
                 }
                 None => TOLERANCE,
             };
@@ -99,9 +93,7 @@ fn key(scheme: HmacScheme, reference: &HmacSecretRef, secret: Option<&Secret>) -
     // the newline that `echo` and editors leave at the end is nobody's intention
     let text = str::from_utf8(&value.0).unwrap_or_default().trim_end_matches(['\r', '\n']);
     match scheme {
-        HmacScheme::Body
-            if text.trim() != text || !(MIN_KEY_LENGTH..=MAX_KEY_LENGTH).contains(&text.len()) =>
-        {
+        HmacScheme::Body if text.trim() != text || !KEY_LENGTH.contains(&text.len()) => {
             Err(malformed("a text of 16 to 1024 bytes, without white space at its ends"))
         }
         HmacScheme::StandardWebhooks if !is_standard(text) => {
@@ -113,5 +105,5 @@ fn key(scheme: HmacScheme, reference: &HmacSecretRef, secret: Option<&Secret>) -
 
 fn is_standard(text: &str) -> bool {
     let bytes = text.strip_prefix(KEY_PREFIX).and_then(|encoded| STANDARD.decode(encoded).ok());
-    bytes.is_some_and(|bytes| KEY_BYTES.contains(&bytes.len()))
+    bytes.is_some_and(|bytes| STANDARD_KEY_LENGTH.contains(&bytes.len()))
 }

@@ -1,17 +1,17 @@
 //! Checks the bounds on requests.
 
+use std::ops::RangeInclusive;
+
 use telegram_webhook_crds::{BanSpec, LimitsSpec, Period, RateSpec};
-use telegram_webhook_sidecar_config::{Ban, Limits, Rate};
+use telegram_webhook_sidecar_config::{
+    Ban, Limits, Rate,
+    bounds::{BAN_DURATION_SECONDS, BAN_FAILURES, BAN_WINDOW_SECONDS, REQUESTS, WINDOW_SECONDS},
+};
 
 use super::mistake::Mistakes;
 use crate::reconcile::status::Reason;
 
-const BODY_BYTES: std::ops::RangeInclusive<u32> = 1 << 10..=16 << 20;
-const MAX_REQUESTS: u32 = 1_000_000;
-const MAX_FAILURES: u32 = 100_000;
-const MAX_WINDOW: u64 = 3600;
-const MAX_BAN_WINDOW: u64 = 24 * 3600;
-const MAX_BAN: u64 = 720 * 3600;
+const BODY_BYTES: RangeInclusive<u32> = 1 << 10..=16 << 20;
 
 /// Checks `spec.limits`; `banned` has been checked already.
 pub fn limits(spec: &LimitsSpec, banned: Vec<String>, mistakes: &mut Mistakes) -> Limits {
@@ -33,35 +33,43 @@ pub fn limits(spec: &LimitsSpec, banned: Vec<String>, mistakes: &mut Mistakes) -
 
 fn rate(field: &str, spec: &RateSpec, mistakes: &mut Mistakes) -> Rate {
     let RateSpec { requests, window } = spec;
-    if !(1..=MAX_REQUESTS).contains(requests) {
-        let message = format!("{field}.requests: must be from 1 to {MAX_REQUESTS}");
+    if !REQUESTS.contains(requests) {
+        let message = format!("{field}.requests: must be from {} to {}", REQUESTS.start(), REQUESTS.end());
         mistakes.push(Reason::LimitsInvalid, message);
     }
     let window_seconds =
-        period((&format!("{field}.window"), Reason::LimitsInvalid), window, MAX_WINDOW, mistakes);
+        period((&format!("{field}.window"), Reason::LimitsInvalid), window, WINDOW_SECONDS, mistakes);
     Rate { requests: *requests, window_seconds }
 }
 
 fn ban(spec: &BanSpec, mistakes: &mut Mistakes) -> Option<Ban> {
     let BanSpec { failures, window, duration } = spec;
-    if *failures > MAX_FAILURES {
+    let max_failures = *BAN_FAILURES.end();
+    if *failures > max_failures {
         let message =
-            format!("spec.limits.ban.failures: must be at most {MAX_FAILURES}; 0 switches bans off");
+            format!("spec.limits.ban.failures: must be at most {max_failures}; 0 switches bans off");
         mistakes.push(Reason::LimitsInvalid, message);
     }
-    let mut seconds = |field, period_, max| period((field, Reason::LimitsInvalid), period_, max, mistakes);
+    let mut seconds =
+        |field, period_, bounds| period((field, Reason::LimitsInvalid), period_, bounds, mistakes);
     let ban = Ban {
         failures: *failures,
-        window_seconds: seconds("spec.limits.ban.window", window, MAX_BAN_WINDOW),
-        duration_seconds: seconds("spec.limits.ban.duration", duration, MAX_BAN),
+        window_seconds: seconds("spec.limits.ban.window", window, BAN_WINDOW_SECONDS),
+        duration_seconds: seconds("spec.limits.ban.duration", duration, BAN_DURATION_SECONDS),
     };
     (ban.failures > 0).then_some(ban)
 }
 
-/// Reads a length of time of at most `max` seconds; 0 together with a mistake.
-pub fn period((field, reason): (&str, Reason), spec: &Period, max: u64, mistakes: &mut Mistakes) -> u64 {
+/// Reads a length of time within these bounds, in seconds; 0 together with a mistake.
+pub fn period(
+    (field, reason): (&str, Reason),
+    spec: &Period,
+    bounds: RangeInclusive<u64>,
+    mistakes: &mut Mistakes,
+) -> u64 {
+    let max = *bounds.end();
     match spec.seconds() {
-        Some(seconds) if seconds <= max => seconds,
+        Some(seconds) if bounds.contains(&seconds) => seconds,
         Some(_) => {
             let longest =
                 if max.is_multiple_of(3600) { format!("{}h", max / 3600) } else { format!("{max}s") };

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use telegram_webhook_crds::{AddressRanges, ClientAddressSpec, Network, SourceAddressSpec};
 use telegram_webhook_sidecar_config::{
     AddressMode, AddressSource, ClientAddress, DOCUMENTED_RANGES, SourceAddress,
+    bounds::{MIN_PREFIX_V4, MIN_PREFIX_V6},
 };
 
 use super::mistake::Mistakes;
@@ -14,10 +15,6 @@ use crate::reconcile::status::Reason;
 const TRUSTED_PROXIES: &str = "spec.endpoint.clientAddress.trustedProxies";
 const CUSTOM: &str = "spec.verification.sourceAddress.custom";
 const BANNED: &str = "spec.limits.banned";
-/// The largest network that one organisation has, 10.0.0.0/8. Anything larger lets strangers in.
-const MIN_PREFIX_V4: u8 = 8;
-/// The same, fc00::/7.
-const MIN_PREFIX_V6: u8 = 7;
 
 /// Checks `spec.endpoint.clientAddress`.
 pub fn client_address(spec: &ClientAddressSpec, mistakes: &mut Mistakes) -> ClientAddress {
