@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use telegram_webhook_sidecar_config::bounds::{BODY_BYTES, TELEGRAM_BODY_BYTES};
 
 use super::text::{Network, Period};
 
@@ -10,9 +11,9 @@ use super::text::{Network, Period};
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LimitsSpec {
-    /// Largest body that is read, in bytes, between 1 KiB and 16 MiB; a larger one is refused with 413. The default is 1 MiB: Telegram
+    /// Largest body that is read, in bytes, between 513 KiB and 16 MiB; a larger one is refused with 413. The default is 1 MiB. Telegram
     /// sends at most 513 KiB, and goes on for a day sending what is refused, in front of all that follows in that chat.
-    #[schemars(range(min = 1024, max = 16_777_216))]
+    #[schemars(range(min = TELEGRAM_BODY_BYTES, max = *BODY_BYTES.end()))]
     pub max_body_bytes: u32,
     /// What one address may send that fails to authenticate, before it is told 429 instead; listed addresses (see
     /// `spec.verification.sourceAddress.ranges`) are exempt. The default is 10 in a second. Of several resources that share a pod the

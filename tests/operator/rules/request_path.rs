@@ -60,7 +60,7 @@ pub async fn accept(client: &Client) {
         ),
         with(
             "/spec/limits",
-            json!({"maxBodyBytes": 524_288, "authenticated": {"requests": 500}, "ban": {"failures": 0}, "banned": addresses}),
+            json!({"maxBodyBytes": 525_312, "authenticated": {"requests": 500}, "ban": {"failures": 0}, "banned": addresses}),
         ),
     ] {
         let refused = create(client, &resource).await.err();
@@ -180,7 +180,7 @@ fn filters() -> Vec<(Value, &'static str)> {
 fn limits() -> Vec<(Value, &'static str)> {
     let limit = |field: &str, value| with(&format!("/spec/limits/{field}"), value);
     vec![
-        (limit("maxBodyBytes", json!(0)), "spec.limits.maxBodyBytes"),
+        (limit("maxBodyBytes", json!(525_311)), "spec.limits.maxBodyBytes"),
         (limit("maxBodyBytes", json!(1 << 25)), "spec.limits.maxBodyBytes"),
         (limit("unauthenticated", json!({"requests": 0})), "spec.limits.unauthenticated.requests"),
         (limit("unauthenticated", json!({"window": "1s"})), "spec.limits.unauthenticated.requests"),

@@ -5,24 +5,29 @@ use std::ops::RangeInclusive;
 use telegram_webhook_crds::{BanSpec, LimitsSpec, Period, RateSpec};
 use telegram_webhook_sidecar_config::{
     Ban, Limits, Rate,
-    bounds::{BAN_DURATION_SECONDS, BAN_FAILURES, BAN_WINDOW_SECONDS, REQUESTS, WINDOW_SECONDS},
+    bounds::{
+        BAN_DURATION_SECONDS, BAN_FAILURES, BAN_WINDOW_SECONDS, BODY_BYTES, REQUESTS, TELEGRAM_BODY_BYTES,
+        WINDOW_SECONDS,
+    },
 };
 
 use super::mistake::Mistakes;
 use crate::reconcile::status::Reason;
 
-const BODY_BYTES: RangeInclusive<u32> = 1 << 10..=16 << 20;
-
 /// Checks `spec.limits`; `banned` has been checked already.
 pub fn limits(spec: &LimitsSpec, banned: Vec<String>, mistakes: &mut Mistakes) -> Limits {
     let LimitsSpec { max_body_bytes, unauthenticated, authenticated, ban, banned: _ } = spec;
-    if !BODY_BYTES.contains(max_body_bytes) {
-        let message = "spec.limits.maxBodyBytes: must be from 1024 to 16777216 bytes";
+    let max_body_bytes = usize::try_from(*max_body_bytes).unwrap_or(usize::MAX);
+    let largest = *BODY_BYTES.end();
+    if !(TELEGRAM_BODY_BYTES..=largest).contains(&max_body_bytes) {
+        let message = format!(
+            "spec.limits.maxBodyBytes: must be from {TELEGRAM_BODY_BYTES}, the most that Telegram sends, to {largest} bytes"
+        );
         mistakes.push(Reason::LimitsInvalid, message);
     }
     let defaults = Limits::default();
     Limits {
-        max_body_bytes: usize::try_from(*max_body_bytes).unwrap_or(defaults.max_body_bytes),
+        max_body_bytes,
         unauthenticated: rate("spec.limits.unauthenticated", unauthenticated, mistakes),
         authenticated: rate("spec.limits.authenticated", authenticated, mistakes),
         ban: self::ban(ban, mistakes),

@@ -26,7 +26,7 @@ fn with_key(key: &[u8]) -> Found {
 #[test]
 fn what_is_declared_arrives_in_one_spelling_and_order() {
     let text = "filter: {updateTypes: [poll, message], chatTypes: [], chats: {allow: [7, -100, 7]}, commands: [stop, help], expressions: [1 < 2, \"true\"]}
-  limits: {maxBodyBytes: 2048, unauthenticated: {requests: 5, window: 2m}, ban: {window: 1h}, banned: [198.51.100.0/24, 192.0.2.0/24]}
+  limits: {maxBodyBytes: 525312, unauthenticated: {requests: 5, window: 2m}, ban: {window: 1h}, banned: [198.51.100.0/24, 192.0.2.0/24]}
   verification: {sourceAddress: {mode: Shadow, ranges: Custom, custom: ['2001:db8::/32', 203.0.113.0/24]}}";
     let valid = judge(&declaring(text), &found()).unwrap();
     assert_eq!(valid.filter.update_types, ["message", "poll"]);
@@ -36,7 +36,7 @@ fn what_is_declared_arrives_in_one_spelling_and_order() {
         (valid.filter.commands.join(" "), valid.filter.expressions.join(" ")),
         ("help stop".into(), "1 < 2 true".into())
     );
-    assert_eq!(valid.limits.max_body_bytes, 2048);
+    assert_eq!(valid.limits.max_body_bytes, 525_312);
     assert_eq!(valid.limits.unauthenticated, Rate { requests: 5, window_seconds: 120 });
     assert_eq!(valid.limits.ban, Some(Ban { failures: 20, window_seconds: 3600, duration_seconds: 3600 }));
     assert_eq!(valid.limits.banned, ["192.0.2.0/24", "198.51.100.0/24"]);
@@ -144,6 +144,16 @@ fn nobody_bans_telegram_or_the_proxies() {
         assert_mistake(&mistake(&ban(network), &found()), Reason::LimitsInvalid, &field, why);
     }
     assert!(judge(&ban("198.51.100.0/24"), &found()).is_ok());
+}
+
+#[test]
+fn a_body_as_large_as_telegrams_is_read() {
+    for bytes in [0, 525_311, 16_777_217] {
+        let webhook = declaring(&format!("limits: {{maxBodyBytes: {bytes}}}"));
+        let fix = "525312, the most that Telegram sends, to 16777216";
+        assert_mistake(&mistake(&webhook, &found()), Reason::LimitsInvalid, "spec.limits.maxBodyBytes", fix);
+    }
+    assert!(judge(&declaring("limits: {maxBodyBytes: 16777216}"), &found()).is_ok());
 }
 
 #[test]
