@@ -115,6 +115,9 @@ impl Ingress {
         if let Some(signature) = &webhook.signature {
             verify_signature(signature, &head.headers, &body, SystemTime::now())?;
         }
+        if !webhook.source_address.ranges.contains(seen.client) {
+            self.bans.authenticated(&self.policy.load(), seen.client);
+        }
         self.rate_limits.authenticated(seen.client, &webhook)?;
         self.judge(&webhook, &body, seen)?;
         let claim = self.dedup.claim(webhook.bot_id, &body, webhook.limits.upstream_timeout).await?;
