@@ -51,6 +51,9 @@ pub trait Handler: Send + Sync + 'static {
         Ok(Standing::Listed)
     }
 
+    /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
+    fn max_connections(&self) -> usize;
+
     fn handle(
         &self,
         peer: &Peer,
@@ -79,8 +82,6 @@ pub struct Server<H> {
     /// None serves plain HTTP.
     pub tls: Option<TlsAcceptor>,
     pub handler: H,
-    /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
-    pub max_connections: usize,
     /// How long a connection may be idle.
     pub head_timeout: Duration,
     /// Counts the connections, where they are worth counting.
@@ -97,7 +98,7 @@ impl<H: Handler> Server<H> {
 
     /// Serves until told to stop, then until every connection has finished the request it is at.
     pub async fn run(self, stop: CancellationToken) {
-        let places = Places::new(self.max_connections);
+        let places = Places::new();
         let connections = TaskTracker::new();
         let shared = Arc::new(Shared {
             tls: self.tls,
@@ -126,7 +127,7 @@ impl<H: Handler> Server<H> {
                 }
             };
             let key = if let Entrance::Open(key) = entrance { key } else { None };
-            let Some(place) = places.take(key) else {
+            let Some(place) = places.take(shared.handler.max_connections(), key) else {
                 shared.count(ConnectionEnd::OverLimit, address.ip().to_canonical());
                 continue;
             };

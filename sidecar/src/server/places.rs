@@ -19,8 +19,8 @@ use crate::address::AddressKey;
 const MAX_PER_ADDRESS: usize = 16;
 
 /// All places of a server.
+#[derive(Default)]
 pub(super) struct Places {
-    max: usize,
     state: Mutex<State>,
 }
 
@@ -54,17 +54,19 @@ pub(super) struct Place {
 // === impl Places ===
 
 impl Places {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, state: Mutex::default() })
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
     }
 
-    /// A place, or none if all are taken by connections that have proven themselves. With a key it counts as one of that address.
-    pub(super) fn take(self: &Arc<Self>, key: Option<AddressKey>) -> Option<Place> {
+    /// A place of `max`, or none if all are taken by connections that have proven themselves. With a key it counts as one of that
+    /// address.
+    pub(super) fn take(self: &Arc<Self>, max: usize, key: Option<AddressKey>) -> Option<Place> {
         let mut state = self.state();
         if let Some(key) = key {
             state.make_room(key);
         }
-        if state.taken == self.max {
+        // there may have been more of them when the others were taken
+        if state.taken >= max {
             let (oldest, _) = state.unproven.first_key_value()?;
             let oldest = *oldest;
             state.evict(oldest);

@@ -41,6 +41,10 @@ impl Handler for Ok200 {
         self.turned.map_or(Ok(Standing::Listed), Err)
     }
 
+    fn max_connections(&self) -> usize {
+        1
+    }
+
     async fn handle(&self, peer: &Peer, _: Request<Incoming>) -> Response<Full<Bytes>> {
         peer.prove();
         self.may_answer.acquire().await.unwrap().forget();
@@ -72,7 +76,6 @@ async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Ser
         listener,
         tls,
         handler: Ok200::at_once(),
-        max_connections: 1,
         head_timeout: HEAD_TIMEOUT,
         metrics: Some(metrics.clone()),
     };
