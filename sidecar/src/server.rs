@@ -24,12 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    client_ip::Arrival,
-    connection::{Entrance, Shared},
-    handshakes::Handshakes,
-    places::Places,
-};
+use self::{client_ip::Arrival, connection::Shared, handshakes::Handshakes};
 pub use self::{guarded::HSTS, peer::Peer};
 use crate::{
     audit::DroppedConnections,
@@ -61,12 +56,12 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-/// What a client is by its address alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a client is by its address alone, in the order in which they give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
+    Unlisted,
     /// One of those that the port is there for: no bound on strangers holds for it.
     Listed,
-    Unlisted,
 }
 
 /// Why a connection is dropped without a word.
@@ -98,7 +93,6 @@ impl<H: Handler> Server<H> {
 
     /// Serves until told to stop, then until every connection has finished the request it is at.
     pub async fn run(self, stop: CancellationToken) {
-        let places = Places::new();
         let connections = TaskTracker::new();
         let shared = Arc::new(Shared {
             tls: self.tls,
@@ -106,6 +100,8 @@ impl<H: Handler> Server<H> {
             head_timeout: self.head_timeout,
             metrics: self.metrics,
             handshakes: Handshakes::default(),
+            introductions: Arc::default(),
+            places: Arc::default(),
             dropped: DroppedConnections::default(),
             stop: stop.clone(),
         });
@@ -121,19 +117,15 @@ impl<H: Handler> Server<H> {
             let entrance = match shared.entrance(address) {
                 Ok(entrance) => entrance,
                 Err(end) => {
-                    abort(&stream);
+                    if !matches!(end, ConnectionEnd::OverLimit) {
+                        abort(&stream);
+                    }
                     shared.count(end, address.ip().to_canonical());
                     continue;
                 }
             };
-            let key = if let Entrance::Open(key) = entrance { key } else { None };
-            let Some(place) = places.take(shared.handler.max_connections(), key) else {
-                shared.count(ConnectionEnd::OverLimit, address.ip().to_canonical());
-                continue;
-            };
-            let peer = Peer::with_place(address, place);
             let shared = Arc::clone(&shared);
-            connections.spawn(async move { shared.serve(stream, peer, entrance).await });
+            connections.spawn(async move { shared.serve(stream, entrance).await });
         }
         drop(self.listener);
         connections.close();

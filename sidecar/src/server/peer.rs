@@ -3,15 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{places::Place, told::Told};
-use crate::address::AddressKey;
 
 /// The other end of a connection.
 pub struct Peer {
     pub address: SocketAddr,
     /// The client, as far as it is known by the connection.
     pub client: IpAddr,
-    /// None outside of a server.
-    place: Option<Place>,
+    /// None outside of a server, and until it has one.
+    pub(super) place: Option<Place>,
 }
 
 // === impl Peer ===
@@ -22,21 +21,10 @@ impl Peer {
         Self { address, client: address.ip().to_canonical(), place: None }
     }
 
-    pub(super) fn with_place(address: SocketAddr, place: Place) -> Self {
-        Self { place: Some(place), ..Self::new(address) }
-    }
-
     /// It has shown that it may be here: its connection doesn't have to give way to others.
     pub fn prove(&self) {
         if let Some(place) = &self.place {
             place.prove();
-        }
-    }
-
-    /// From now on its connection counts as one of this address.
-    pub(super) fn count_as(&self, key: AddressKey) {
-        if let Some(place) = &self.place {
-            place.count_as(key);
         }
     }
 
