@@ -74,7 +74,8 @@ impl<H: Handler> Shared<H> {
     /// Decides by the address alone, before anything is spent on the connection.
     pub(super) fn entrance(&self, address: SocketAddr) -> Result<Entrance, ConnectionEnd> {
         let mut peer = Peer::new(address);
-        match self.handler.arrival(peer.client) {
+        peer.arrival = self.handler.arrival(peer.client);
+        match peer.arrival {
             Arrival::Client => self.admit(&mut peer)?,
             Arrival::Announced => {
                 let place = self.introductions.take(MAX_INTRODUCTIONS, Standing::Unlisted, None);
