@@ -28,6 +28,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+/// Probes, scrapers and the operator: each has one or two.
+const MAX_CONNECTIONS: usize = 64;
+
 /// Handles the requests of the admin port.
 pub struct Admin {
     pub policy: CurrentPolicy,
@@ -122,6 +125,10 @@ impl Admin {
 }
 
 impl Handler for Admin {
+    fn max_connections(&self) -> usize {
+        MAX_CONNECTIONS
+    }
+
     async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.answer(peer.address, request.method(), request.uri().path())
     }

@@ -35,10 +35,6 @@ use crate::{
     server::{Server, tls},
 };
 
-/// Telegram opens at most 100 connections for a bot, twice that while a registration changes.
-const MAX_CONNECTIONS: usize = 512;
-/// Probes, scrapers and the operator: each has one or two.
-const MAX_ADMIN_CONNECTIONS: usize = 64;
 /// Telegram closes its idle connections after 60 s: it must be the one to do so, or it would send updates into connections that
 /// are going away.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -107,7 +103,6 @@ impl App {
                 rate_limits: RateLimits::new(),
                 bans: Arc::clone(&bans),
             },
-            max_connections: MAX_CONNECTIONS,
             head_timeout: HEAD_TIMEOUT,
             metrics: Some(metrics.clone()),
         };
@@ -121,7 +116,6 @@ impl App {
                 sources,
                 bans,
             },
-            max_connections: MAX_ADMIN_CONNECTIONS,
             head_timeout: ADMIN_HEAD_TIMEOUT,
             metrics: None,
         };

@@ -2,8 +2,10 @@
 //! configuration, for ever.
 //!
 //! Never banned is an address that is listed, because a mismatch may be ours, and automatically none that isn't of the internet,
-//! because it is that of a hop of our own network and stands for everybody behind it.
+//! because it is that of a hop of our own network and stands for everybody behind it, and none that authenticated requests come from
+//! too.
 
+mod proven;
 mod register;
 
 use std::{
@@ -18,7 +20,10 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::register::{Ban, Register};
+use self::{
+    proven::Proven,
+    register::{Ban, Register},
+};
 use crate::{
     address::{self, AddressKey},
     config::Policy,
@@ -29,6 +34,7 @@ use crate::{
 /// All who are banned, and who is on the way there.
 pub struct Bans {
     failures: Windows<AddressKey>,
+    proven: Proven,
     register: Mutex<Register>,
     /// Whether the register holds anything: mostly it doesn't, and every connection asks.
     any: AtomicBool,
@@ -59,6 +65,7 @@ impl Bans {
     pub fn new(metrics: Metrics) -> Self {
         Self {
             failures: Windows::new(MAX_STRANGERS),
+            proven: Proven::new(),
             register: Mutex::default(),
             any: AtomicBool::new(false),
             metrics,
@@ -75,6 +82,14 @@ impl Bans {
             && self.register().get(address::key(client)).is_some_and(|ban| ban.until > Instant::now())
     }
 
+    /// Notes that a request of the client was authenticated: for a while whoever shares its address can't get that banned.
+    pub fn authenticated(&self, policy: &Policy, client: IpAddr) {
+        // others aren't banned anyway
+        if address::is_global(client) && !policy.listed(client) {
+            self.proven.note(address::key(client));
+        }
+    }
+
     /// Counts a request that failed to authenticate, of a client that isn't listed, and bans it when there were too many.
     pub fn failed(&self, policy: &Policy, client: IpAddr) {
         let Some(rule) = policy.stranger_rules().ban.filter(|_| address::is_global(client)) else {
@@ -82,7 +97,7 @@ impl Bans {
         };
         let client = address::key(client);
         let failures = self.failures.count(client, rule.window_seconds);
-        if failures < rule.failures {
+        if failures < rule.failures || self.proven.contains(&client) {
             return;
         }
         // counted from nothing when the ban is over

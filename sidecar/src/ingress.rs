@@ -44,6 +44,13 @@ const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static(HSTS);
 
+/// Telegram opens at most 100 connections for a bot, twice that while a registration changes.
+const CONNECTIONS_PER_WEBHOOK: usize = 200;
+/// For those who haven't proven yet that they are Telegram.
+const OTHER_CONNECTIONS: usize = 112;
+/// However few webhooks there are.
+const MIN_CONNECTIONS: usize = 512;
+
 /// Handles the requests of the webhook port.
 pub struct Ingress {
     pub policy: CurrentPolicy,
@@ -114,6 +121,9 @@ impl Ingress {
         let body = body::read(body, &head.headers, &webhook.limits).await?;
         if let Some(signature) = &webhook.signature {
             verify_signature(signature, &head.headers, &body, SystemTime::now())?;
+        }
+        if !webhook.source_address.ranges.contains(seen.client) {
+            self.bans.authenticated(&self.policy.load(), seen.client);
         }
         self.rate_limits.authenticated(seen.client, &webhook)?;
         self.judge(&webhook, &body, seen)?;
@@ -195,6 +205,11 @@ impl Handler for Ingress {
             return Err(Turned::Unlisted);
         }
         Ok(if policy.listed(client) { Standing::Listed } else { Standing::Unlisted })
+    }
+
+    fn max_connections(&self) -> usize {
+        let telegrams = CONNECTIONS_PER_WEBHOOK * self.policy.load().webhooks().len();
+        MIN_CONNECTIONS.max(telegrams + OTHER_CONNECTIONS)
     }
 
     /// The future of the answer itself: one around it would be copied with it for every request.

@@ -24,12 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    client_ip::Arrival,
-    connection::{Entrance, Shared},
-    handshakes::Handshakes,
-    places::Places,
-};
+use self::{client_ip::Arrival, connection::Shared, handshakes::Handshakes};
 pub use self::{guarded::HSTS, peer::Peer};
 use crate::{
     audit::DroppedConnections,
@@ -51,6 +46,9 @@ pub trait Handler: Send + Sync + 'static {
         Ok(Standing::Listed)
     }
 
+    /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
+    fn max_connections(&self) -> usize;
+
     fn handle(
         &self,
         peer: &Peer,
@@ -58,12 +56,12 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-/// What a client is by its address alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a client is by its address alone, in the order in which they give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
+    Unlisted,
     /// One of those that the port is there for: no bound on strangers holds for it.
     Listed,
-    Unlisted,
 }
 
 /// Why a connection is dropped without a word.
@@ -79,8 +77,6 @@ pub struct Server<H> {
     /// None serves plain HTTP.
     pub tls: Option<TlsAcceptor>,
     pub handler: H,
-    /// Beyond this many, the oldest that has proven nothing gives way; where there is none, the newest is closed at once.
-    pub max_connections: usize,
     /// How long a connection may be idle.
     pub head_timeout: Duration,
     /// Counts the connections, where they are worth counting.
@@ -97,7 +93,6 @@ impl<H: Handler> Server<H> {
 
     /// Serves until told to stop, then until every connection has finished the request it is at.
     pub async fn run(self, stop: CancellationToken) {
-        let places = Places::new(self.max_connections);
         let connections = TaskTracker::new();
         let shared = Arc::new(Shared {
             tls: self.tls,
@@ -105,6 +100,8 @@ impl<H: Handler> Server<H> {
             head_timeout: self.head_timeout,
             metrics: self.metrics,
             handshakes: Handshakes::default(),
+            introductions: Arc::default(),
+            places: Arc::default(),
             dropped: DroppedConnections::default(),
             stop: stop.clone(),
         });
@@ -120,19 +117,15 @@ impl<H: Handler> Server<H> {
             let entrance = match shared.entrance(address) {
                 Ok(entrance) => entrance,
                 Err(end) => {
-                    abort(&stream);
+                    if !matches!(end, ConnectionEnd::OverLimit) {
+                        abort(&stream);
+                    }
                     shared.count(end, address.ip().to_canonical());
                     continue;
                 }
             };
-            let key = if let Entrance::Open(key) = entrance { key } else { None };
-            let Some(place) = places.take(key) else {
-                shared.count(ConnectionEnd::OverLimit, address.ip().to_canonical());
-                continue;
-            };
-            let peer = Peer::with_place(address, place);
             let shared = Arc::clone(&shared);
-            connections.spawn(async move { shared.serve(stream, peer, entrance).await });
+            connections.spawn(async move { shared.serve(stream, entrance).await });
         }
         drop(self.listener);
         connections.close();

@@ -163,3 +163,20 @@ async fn a_million_strangers_take_less_than_32_mebibytes() {
     let used = bans.failures.memory() + limits.memory() + register;
     assert!(used < 32 << 20, "{used}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_authenticated_requests_come_from_is_not_banned_for_an_hour() {
+    let (bans, policy) = (bans(), policy_of(config(2, 60, 60)).load_full());
+    bans.authenticated(&policy, ip("2a00:1:2:3::1"));
+    advance(Duration::from_mins(30)).await;
+    bans.authenticated(&policy, ip("2a00:1:2:3::1"));
+    advance(Duration::from_millis(3_599_999)).await;
+    for _ in 0..10 {
+        bans.failed(&policy, ip("2a00:1:2:3::2"));
+        bans.failed(&policy, ip(STRANGER));
+    }
+    assert!(!bans.contains(&policy, ip("2a00:1:2:3::1")) && bans.contains(&policy, ip(STRANGER)));
+    advance(Duration::from_millis(1)).await;
+    bans.failed(&policy, ip("2a00:1:2:3::2"));
+    assert!(bans.contains(&policy, ip("2a00:1:2:3::1")), "a scanner's alone by now");
+}

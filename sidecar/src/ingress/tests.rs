@@ -223,3 +223,12 @@ fn a_connection_from_an_unlisted_address_is_closed_where_every_webhook_says_so()
     let lenient = Ingress { policy: policy(&[a, raw_config("b")]), ..ingress() };
     assert_eq!(admits(&lenient, "203.0.113.9"), Ok(Standing::Unlisted));
 }
+
+#[test]
+fn there_is_room_for_all_connections_of_all_webhooks_and_some_as_the_configuration_changes() {
+    let ingress = Ingress { policy: policy(&[raw_config("a")]), ..ingress() };
+    assert_eq!(ingress.max_connections(), 512);
+    let many: Vec<_> = ["a", "b", "c", "d"].map(raw_config).into();
+    ingress.policy.store(policy(&many).load_full());
+    assert_eq!(ingress.max_connections(), 4 * 200 + 112);
+}

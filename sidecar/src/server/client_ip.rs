@@ -35,12 +35,14 @@ pub fn arrival(client_address: &ClientAddress, socket: IpAddr) -> Arrival {
     }
 }
 
-/// Whose request it is, as far as can be known: what a header says counts only if a trusted proxy has sent it.
+/// Whose request it is, as far as can be known: what a header says counts only if a trusted proxy has sent it, which it was
+/// already when it connected. A connection of before may be a stranger's, through a proxy that writes no such header.
 pub fn of_request(client_address: &ClientAddress, peer: &Peer, headers: &HeaderMap) -> IpAddr {
     let socket = peer.address.ip().to_canonical();
-    match arrival(client_address, socket) {
-        Arrival::Forwarded => forwarded::client(&client_address.trusted_proxies, socket, headers),
-        Arrival::Client | Arrival::Announced | Arrival::Untrusted => peer.client,
+    if peer.arrival == Arrival::Forwarded && arrival(client_address, socket) == Arrival::Forwarded {
+        forwarded::client(&client_address.trusted_proxies, socket, headers)
+    } else {
+        peer.client
     }
 }
 

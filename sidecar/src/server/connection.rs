@@ -4,7 +4,8 @@ use std::{
     future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
-    pin::pin,
+    pin::{Pin, pin},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -25,6 +26,7 @@ use super::{
     guarded::Guarded,
     handshakes::Handshakes,
     linger::Lingering,
+    places::{Place, Places},
     told::Told,
     waiting::{Progress, Waiting},
 };
@@ -36,6 +38,8 @@ use crate::{
 
 /// A client that means it is done in a fraction of this.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of trusted proxies that may be without their header at a time: the oldest gives way. It comes with the first packet.
+pub(super) const MAX_INTRODUCTIONS: usize = 128;
 /// Telegram's heads are below 1 KiB.
 pub(super) const MAX_HEAD: usize = 16 << 10;
 /// No larger than a head may be, because whoever sends one has proven nothing.
@@ -48,17 +52,20 @@ pub(super) struct Shared<H> {
     pub(super) head_timeout: Duration,
     pub(super) metrics: Option<Metrics>,
     pub(super) handshakes: Handshakes,
+    /// Of the connections whose clients are yet to be named.
+    pub(super) introductions: Arc<Places>,
+    /// Of all others.
+    pub(super) places: Arc<Places>,
     pub(super) dropped: DroppedConnections,
     pub(super) stop: CancellationToken,
 }
 
 /// How a connection begins, by its address.
-#[derive(Clone, Copy)]
 pub(super) enum Entrance {
-    /// The client may come in. With a key it counts as one of that address.
-    Open(Option<AddressKey>),
-    /// The client's address comes first.
-    Announced,
+    /// The client may come in, and has its place.
+    Open(Peer),
+    /// The client's address comes first. Until then the connection has a place among those of which that holds.
+    Announced(Peer, Place),
 }
 
 // === impl Shared ===
@@ -66,56 +73,75 @@ pub(super) enum Entrance {
 impl<H: Handler> Shared<H> {
     /// Decides by the address alone, before anything is spent on the connection.
     pub(super) fn entrance(&self, address: SocketAddr) -> Result<Entrance, ConnectionEnd> {
-        let socket = address.ip().to_canonical();
-        match self.handler.arrival(socket) {
-            Arrival::Client => Ok(Entrance::Open(self.admit(socket)?)),
-            Arrival::Announced => Ok(Entrance::Announced),
-            Arrival::Forwarded => Ok(Entrance::Open(None)),
-            Arrival::Untrusted => Err(ConnectionEnd::UntrustedProxy),
+        let mut peer = Peer::new(address);
+        peer.arrival = self.handler.arrival(peer.client);
+        match peer.arrival {
+            Arrival::Client => self.admit(&mut peer)?,
+            Arrival::Announced => {
+                let place = self.introductions.take(MAX_INTRODUCTIONS, Standing::Unlisted, None);
+                return Ok(Entrance::Announced(peer, place.ok_or(ConnectionEnd::OverLimit)?));
+            }
+            Arrival::Forwarded => self.give_place(&mut peer, Standing::Listed, None)?,
+            Arrival::Untrusted => return Err(ConnectionEnd::UntrustedProxy),
         }
+        Ok(Entrance::Open(peer))
     }
 
-    /// Whether a client may begin a handshake, and by what it is counted: not at all if it is one that the port is there for, or
+    /// Whether the client may begin a handshake, and what it is counted as: not at all if it is one that the port is there for, or
     /// if its address may stand for many clients.
-    fn admit(&self, client: IpAddr) -> Result<Option<AddressKey>, ConnectionEnd> {
-        match self.handler.admits(client) {
-            Ok(Standing::Listed) => Ok(None),
+    fn admit(&self, peer: &mut Peer) -> Result<(), ConnectionEnd> {
+        match self.handler.admits(peer.client) {
+            Ok(Standing::Listed) => self.give_place(peer, Standing::Listed, None),
             Ok(Standing::Unlisted) => {
-                let key = address::is_global(client).then(|| address::key(client));
-                if self.handshakes.admit(key) { Ok(key) } else { Err(ConnectionEnd::HandshakeRate) }
+                let key = address::is_global(peer.client).then(|| address::key(peer.client));
+                if !self.handshakes.admit(key) {
+                    return Err(ConnectionEnd::HandshakeRate);
+                }
+                self.give_place(peer, Standing::Unlisted, key)
             }
             Err(Turned::Banned) => Err(ConnectionEnd::Banned),
             Err(Turned::Unlisted) => Err(ConnectionEnd::Unlisted),
         }
     }
 
+    /// From here on others may have to give way to it.
+    fn give_place(
+        &self,
+        peer: &mut Peer,
+        standing: Standing,
+        key: Option<AddressKey>,
+    ) -> Result<(), ConnectionEnd> {
+        let place = self.places.take(self.handler.max_connections(), standing, key);
+        peer.place = Some(place.ok_or(ConnectionEnd::OverLimit)?);
+        Ok(())
+    }
+
     /// Serves a connection until it ends or has to give way.
-    pub(super) async fn serve(&self, stream: TcpStream, mut peer: Peer, entrance: Entrance) {
+    pub(super) async fn serve(&self, mut stream: TcpStream, entrance: Entrance) {
         let open = self.metrics.as_ref().map(Metrics::connection_opened);
-        let mut evicted = peer.evicted();
-        let end = {
-            let mut connection = pin!(self.connection(stream, &mut peer, entrance));
-            let serving = poll_fn(|cx| {
-                if evicted.as_mut().is_some_and(|evicted| evicted.poll(cx).is_ready()) {
-                    return Poll::Ready(ConnectionEnd::Evicted);
-                }
-                connection.as_mut().poll(cx)
-            });
-            serving.await
+        let (peer, introduced) = match entrance {
+            Entrance::Open(peer) => (peer, Ok(())),
+            Entrance::Announced(mut peer, place) => {
+                let evicted = Some(Told::new(place.evicted()));
+                let introduced = unless_evicted(evicted, pin!(self.introduce(&mut stream, &mut peer))).await;
+                (peer, introduced.unwrap_or(Err(ConnectionEnd::Evicted)))
+            }
+        };
+        let end = match introduced {
+            Ok(()) => {
+                let connection = pin!(self.connection(stream, &peer));
+                unless_evicted(peer.evicted(), connection).await.unwrap_or(ConnectionEnd::Evicted)
+            }
+            Err(end) => end,
         };
         self.count(end, peer.client);
         drop((open, peer));
     }
 
-    async fn connection(&self, mut stream: TcpStream, peer: &mut Peer, entrance: Entrance) -> ConnectionEnd {
+    async fn connection(&self, stream: TcpStream, peer: &Peer) -> ConnectionEnd {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(peer = %peer.address, %error, "the connection was gone already");
             return ConnectionEnd::Failed;
-        }
-        if matches!(entrance, Entrance::Announced)
-            && let Err(end) = self.introduce(&mut stream, peer).await
-        {
-            return end;
         }
         let Some(tls) = &self.tls else {
             return self.http(stream, peer).await;
@@ -139,10 +165,7 @@ impl<H: Handler> Shared<H> {
                 return Err(ConnectionEnd::BadProxyHeader);
             }
         }
-        if let Some(key) = self.admit(peer.client)? {
-            peer.count_as(key);
-        }
-        Ok(())
+        self.admit(peer)
     }
 
     pub(super) async fn http<IO>(&self, stream: IO, peer: &Peer) -> ConnectionEnd
@@ -199,4 +222,18 @@ impl<H: Handler> Shared<H> {
             self.dropped.dropped(end.label(), client);
         }
     }
+}
+
+/// What becomes of a connection; none if it has to give way before.
+async fn unless_evicted<T>(
+    mut evicted: Option<Told>,
+    mut connection: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    poll_fn(|cx| {
+        if evicted.as_mut().is_some_and(|evicted| evicted.poll(cx).is_ready()) {
+            return Poll::Ready(None);
+        }
+        connection.as_mut().poll(cx).map(Some)
+    })
+    .await
 }

@@ -2,41 +2,31 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{places::Place, told::Told};
-use crate::address::AddressKey;
+use super::{client_ip::Arrival, places::Place, told::Told};
 
 /// The other end of a connection.
 pub struct Peer {
     pub address: SocketAddr,
     /// The client, as far as it is known by the connection.
     pub client: IpAddr,
-    /// None outside of a server.
-    place: Option<Place>,
+    /// What the other end was when the connection was accepted, whatever the configuration says since.
+    pub(super) arrival: Arrival,
+    /// None outside of a server, and until it has one.
+    pub(super) place: Option<Place>,
 }
 
 // === impl Peer ===
 
 impl Peer {
-    /// A peer that is known by its address alone.
+    /// A client that is known by its address alone.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, client: address.ip().to_canonical(), place: None }
-    }
-
-    pub(super) fn with_place(address: SocketAddr, place: Place) -> Self {
-        Self { place: Some(place), ..Self::new(address) }
+        Self { address, client: address.ip().to_canonical(), arrival: Arrival::Client, place: None }
     }
 
     /// It has shown that it may be here: its connection doesn't have to give way to others.
     pub fn prove(&self) {
         if let Some(place) = &self.place {
             place.prove();
-        }
-    }
-
-    /// From now on its connection counts as one of this address.
-    pub(super) fn count_as(&self, key: AddressKey) {
-        if let Some(place) = &self.place {
-            place.count_as(key);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The places that a server has for connections. When all are taken, a newcomer gets the place of the connection that has been
-//! without proof of its right to be here for the longest: whoever opens connections and says nothing can't keep others out. One
+//! without proof of its right to be here for the longest, first of those of unlisted addresses: whoever opens connections and says nothing can't keep others out. One
 //! address has only a few places for connections without proof, and its newcomers get the places of its own.
 
 use std::{
@@ -12,6 +12,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use super::Standing;
 use crate::address::AddressKey;
 
 /// Connections of one address, or one IPv6 /64, that have proven nothing. Whoever has a right to be here proves it with the first
@@ -19,8 +20,8 @@ use crate::address::AddressKey;
 const MAX_PER_ADDRESS: usize = 16;
 
 /// All places of a server.
+#[derive(Default)]
 pub(super) struct Places {
-    max: usize,
     state: Mutex<State>,
 }
 
@@ -28,10 +29,17 @@ pub(super) struct Places {
 struct State {
     taken: usize,
     next: u64,
-    /// In the order in which they came.
-    unproven: BTreeMap<u64, Unproven>,
+    /// In the order in which they give way.
+    unproven: BTreeMap<Id, Unproven>,
     /// The same by address, where that counts.
-    by_address: BTreeSet<(AddressKey, u64)>,
+    by_address: BTreeSet<(AddressKey, Id)>,
+}
+
+/// By standing, then as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Id {
+    standing: Standing,
+    number: u64,
 }
 
 /// A connection that may have to give way.
@@ -44,7 +52,7 @@ struct Unproven {
 /// One taken place; free again with the end of the value.
 pub(super) struct Place {
     places: Arc<Places>,
-    id: u64,
+    id: Id,
     /// Its place has gone to another.
     evicted: CancellationToken,
     /// It is kept: every request after the first says so again.
@@ -54,28 +62,31 @@ pub(super) struct Place {
 // === impl Places ===
 
 impl Places {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, state: Mutex::default() })
-    }
-
-    /// A place, or none if all are taken by connections that have proven themselves. With a key it counts as one of that address.
-    pub(super) fn take(self: &Arc<Self>, key: Option<AddressKey>) -> Option<Place> {
+    /// A place of `max`, or none if all are taken by connections that have proven themselves. With a key it counts as one of that
+    /// address.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        max: usize,
+        standing: Standing,
+        key: Option<AddressKey>,
+    ) -> Option<Place> {
         let mut state = self.state();
         if let Some(key) = key {
             state.make_room(key);
         }
-        if state.taken == self.max {
-            let (oldest, _) = state.unproven.first_key_value()?;
-            let oldest = *oldest;
-            state.evict(oldest);
+        // there may have been more of them when the others were taken
+        if state.taken >= max {
+            let (first, _) = state.unproven.first_key_value()?;
+            let first = *first;
+            state.evict(first);
         }
         state.taken += 1;
-        let id = state.next;
+        let id = Id { standing, number: state.next };
         state.next += 1;
         let evicted = CancellationToken::new();
-        state.unproven.insert(id, Unproven { evicted: evicted.clone(), key: None });
+        state.unproven.insert(id, Unproven { evicted: evicted.clone(), key });
         if let Some(key) = key {
-            state.set_key(id, key);
+            state.by_address.insert((key, id));
         }
         Some(Place { places: Arc::clone(self), id, evicted, proven: AtomicBool::new(false) })
     }
@@ -86,12 +97,20 @@ impl Places {
     }
 }
 
+// === impl Id ===
+
+impl Id {
+    const FIRST: Self = Self { standing: Standing::Unlisted, number: 0 };
+    const LAST: Self = Self { standing: Standing::Listed, number: u64::MAX };
+}
+
 // === impl State ===
 
 impl State {
     /// Lets the oldest of an address that has no more places give way.
     fn make_room(&mut self, key: AddressKey) {
-        let mut of_address = self.by_address.range((key, 0)..=(key, u64::MAX)).map(|(_, id)| *id);
+        let of_this = (key, Id::FIRST)..=(key, Id::LAST);
+        let mut of_address = self.by_address.range(of_this).map(|(_, id)| *id);
         let oldest = of_address.next();
         if of_address.count() + 1 >= MAX_PER_ADDRESS
             && let Some(oldest) = oldest
@@ -101,21 +120,14 @@ impl State {
     }
 
     /// Takes a place away from a connection, and tells it.
-    fn evict(&mut self, id: u64) {
+    fn evict(&mut self, id: Id) {
         if let Some(unproven) = self.remove(id) {
             unproven.evicted.cancel();
             self.taken -= 1;
         }
     }
 
-    fn set_key(&mut self, id: u64, key: AddressKey) {
-        if let Some(unproven) = self.unproven.get_mut(&id) {
-            unproven.key = Some(key);
-            self.by_address.insert((key, id));
-        }
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Unproven> {
+    fn remove(&mut self, id: Id) -> Option<Unproven> {
         let unproven = self.unproven.remove(&id)?;
         if let Some(key) = unproven.key {
             self.by_address.remove(&(key, id));
@@ -134,13 +146,6 @@ impl Place {
             self.proven.store(true, Ordering::Relaxed);
             self.places.state().remove(self.id);
         }
-    }
-
-    /// From now on it counts as one of this address.
-    pub(super) fn count_as(&self, key: AddressKey) {
-        let mut state = self.places.state();
-        state.make_room(key);
-        state.set_key(self.id, key);
     }
 
     /// Cancelled when the connection has to give way.

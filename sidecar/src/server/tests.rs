@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::{
-    connection::{HANDSHAKE_TIMEOUT, MAX_BUFFER, MAX_HEAD},
+    connection::{HANDSHAKE_TIMEOUT, MAX_BUFFER, MAX_HEAD, MAX_INTRODUCTIONS},
     *,
 };
 use crate::test_util::{policy, raw_config};
@@ -41,6 +41,10 @@ impl Handler for Ok200 {
         self.turned.map_or(Ok(Standing::Listed), Err)
     }
 
+    fn max_connections(&self) -> usize {
+        1
+    }
+
     async fn handle(&self, peer: &Peer, _: Request<Incoming>) -> Response<Full<Bytes>> {
         peer.prove();
         self.may_answer.acquire().await.unwrap().forget();
@@ -57,6 +61,8 @@ fn connection() -> DuplexStream {
         head_timeout: HEAD_TIMEOUT,
         metrics: None,
         handshakes: Handshakes::default(),
+        introductions: Arc::default(),
+        places: Arc::default(),
         dropped: crate::audit::DroppedConnections::default(),
         stop: CancellationToken::new(),
     };
@@ -72,7 +78,6 @@ async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Ser
         listener,
         tls,
         handler: Ok200::at_once(),
-        max_connections: 1,
         head_timeout: HEAD_TIMEOUT,
         metrics: Some(metrics.clone()),
     };
@@ -230,4 +235,34 @@ async fn who_is_turned_away_is_closed_before_a_word_and_counted() {
         let ended = metrics.encode().unwrap();
         assert!(ended.contains(&format!("connections_ended_total{{outcome=\"{outcome}\"}} 1\n")), "{ended}");
     }
+}
+
+#[tokio::test]
+async fn connections_without_a_clients_name_take_no_place_and_the_oldest_of_too_many_gives_way() {
+    const ANNOUNCEMENT: &[u8] = b"PROXY TCP4 203.0.113.9 127.0.0.1 1 443\r\n";
+    let metrics = Metrics::new();
+    let (address, mut server) = server(None, &metrics).await;
+    server.handler.arrival = Arrival::Announced;
+    tokio::spawn(server.run(CancellationToken::new()));
+    // there is one place
+    let mut served = TcpStream::connect(address).await.unwrap();
+    served.write_all(ANNOUNCEMENT).await.unwrap();
+    ask(&mut served).await;
+    let mut silent = Vec::new();
+    for _ in 0..=MAX_INTRODUCTIONS {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or_default(), 0);
+    assert!(metrics.encode().unwrap().contains("connections_ended_total{outcome=\"evicted\"} 1\n"));
+    ask(&mut served).await;
+    // who is named asks for a place, and there is none
+    silent[1].write_all(ANNOUNCEMENT).await.unwrap();
+    assert_eq!(silent[1].read(&mut [0]).await.unwrap_or_default(), 0);
+    assert!(metrics.encode().unwrap().contains("connections_ended_total{outcome=\"over_limit\"} 1\n"));
+    drop(served);
+    while !metrics.encode().unwrap().contains("connections_ended_total{outcome=\"closed\"} 1\n") {
+        tokio::task::yield_now().await;
+    }
+    silent[2].write_all(ANNOUNCEMENT).await.unwrap();
+    ask(&mut silent[2]).await;
 }

@@ -106,6 +106,35 @@ async fn whoever_fails_far_too_often_is_banned_with_the_right_token_too() {
     assert_eq!(status(&ingress, STRANGER, "/", "").await, 404);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_scanner_that_shares_the_address_of_who_delivers_is_limited_and_gets_nobody_banned() {
+    let ingress = ingress_with(|config| config.limits.ban = Some(ban(4)));
+    assert_eq!(status(&ingress, STRANGER, "/path-a", "token-a").await, 200);
+    for _ in 0..30 {
+        status(&ingress, STRANGER, "/", "").await;
+    }
+    assert_eq!(status(&ingress, STRANGER, "/", "").await, 429);
+    assert_eq!(status(&ingress, STRANGER, "/path-a", "token-a").await, 200);
+    assert_eq!(ingress.admits(STRANGER.parse().unwrap()), Ok(Standing::Unlisted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_the_relays_signature_saves_nobody_from_a_ban() {
+    let ingress = ingress_with(|config| {
+        config.limits.ban = Some(ban(4));
+        config.hmac = Some(Hmac::Body {
+            header: "x-signature".to_owned(),
+            encoding: HmacEncoding::Hex,
+            secret: "a secret of a relay".to_owned(),
+        });
+    });
+    assert_eq!(status(&ingress, STRANGER, "/path-a", "token-a").await, 401);
+    for _ in 0..4 {
+        status(&ingress, STRANGER, "/", "").await;
+    }
+    assert_eq!(ingress.admits(STRANGER.parse().unwrap()), Err(Turned::Banned));
+}
+
 #[tokio::test]
 async fn a_client_behind_a_proxy_does_not_take_its_connection_along() {
     let ingress = ingress_with(|config| config.limits.banned = vec!["198.51.100.0/24".to_owned()]);

@@ -14,8 +14,11 @@ fn client_address(source: AddressSource) -> ClientAddress {
     ClientAddress { source, trusted_proxies: proxies.into_iter().collect() }
 }
 
-fn peer(address: &str) -> Peer {
-    Peer::new((address.parse::<IpAddr>().unwrap(), 1).into())
+/// The other end of a connection that was accepted under this configuration.
+fn peer(client_address: &ClientAddress, address: &str) -> Peer {
+    let mut peer = Peer::new((address.parse::<IpAddr>().unwrap(), 1).into());
+    peer.arrival = arrival(client_address, peer.client);
+    peer
 }
 
 fn sources() -> impl Strategy<Value = AddressSource> {
@@ -72,7 +75,27 @@ fn a_proxy_with_a_mapped_address_is_the_same_proxy() {
     let mut headers = HeaderMap::new();
     headers.insert(forwarded::X_FORWARDED_FOR, HeaderValue::from_static("192.0.2.1"));
     let client_address = client_address(AddressSource::XForwardedFor);
-    assert_eq!(of_request(&client_address, &peer("::ffff:10.0.0.1"), &headers).to_string(), "192.0.2.1");
+    assert_eq!(
+        of_request(&client_address, &peer(&client_address, "::ffff:10.0.0.1"), &headers).to_string(),
+        "192.0.2.1"
+    );
+}
+
+#[test]
+fn who_connected_under_another_configuration_is_who_it_was_whatever_its_headers_say() {
+    use AddressSource::{Peer, ProxyProtocol, XForwardedFor};
+    let mut headers = HeaderMap::new();
+    headers.insert(forwarded::X_FORWARDED_FOR, HeaderValue::from_static("149.154.167.200"));
+    let forwarding = client_address(XForwardedFor);
+    for (source, client) in [(ProxyProtocol, "203.0.113.9"), (Peer, "10.0.0.1")] {
+        let mut old = peer(&client_address(source), "10.0.0.1");
+        // as its PROXY header named it
+        old.client = client.parse().unwrap();
+        assert_eq!(of_request(&forwarding, &old, &headers).to_string(), client, "{source:?}");
+    }
+    let old = peer(&forwarding, "10.0.0.1");
+    assert_eq!(of_request(&forwarding, &old, &headers).to_string(), "149.154.167.200");
+    assert_eq!(of_request(&client_address(Peer), &old, &headers).to_string(), "10.0.0.1");
 }
 
 proptest! {
@@ -83,7 +106,7 @@ proptest! {
         headers in headers(),
     ) {
         let client_address = client_address(source);
-        let peer = peer(&address.to_string());
+        let peer = peer(&client_address, &address.to_string());
         prop_assume!(!client_address.trusted_proxies.contains(address));
         prop_assert_eq!(of_request(&client_address, &peer, &headers), address.to_canonical());
     }
@@ -98,10 +121,10 @@ proptest! {
         let mut headers = claimed;
         // what the proxy adds, in the same line or in one of its own
         headers.append(forwarded::X_FORWARDED_FOR, HeaderValue::from_str(&client.to_string()).unwrap());
-        prop_assert_eq!(of_request(&client_address, &peer("10.0.0.1"), &headers), client.to_canonical());
+        prop_assert_eq!(of_request(&client_address, &peer(&client_address, "10.0.0.1"), &headers), client.to_canonical());
         let lines: Vec<_> = headers.get_all(forwarded::X_FORWARDED_FOR).iter().map(|line| line.to_str().unwrap()).collect();
         let joined = HeaderValue::from_str(&lines.join(", ")).unwrap();
         headers.insert(forwarded::X_FORWARDED_FOR, joined);
-        prop_assert_eq!(of_request(&client_address, &peer("10.0.0.1"), &headers), client.to_canonical());
+        prop_assert_eq!(of_request(&client_address, &peer(&client_address, "10.0.0.1"), &headers), client.to_canonical());
     }
 }
