@@ -23,6 +23,7 @@ pub use self::readiness::Readiness;
 use crate::{
     admin::Admin,
     args::RunArgs,
+    audit::Refusals,
     bans::Bans,
     config::{Problems, reload::Reloader},
     delivery::Crm,
@@ -102,6 +103,7 @@ impl App {
                 sources: Arc::clone(&sources),
                 rate_limits: RateLimits::new(),
                 bans: Arc::clone(&bans),
+                refusals: Refusals::default(),
             },
             head_timeout: HEAD_TIMEOUT,
             metrics: Some(metrics.clone()),

@@ -28,7 +28,7 @@ pub use self::{
 use self::{dedup::Dedup, filter::Verdict, rate_limit::RateLimits};
 use crate::{
     app::Readiness,
-    audit,
+    audit::Refusals,
     bans::Bans,
     config::{CurrentPolicy, Policy, Webhook},
     delivery::{Crm, Delivered},
@@ -61,6 +61,7 @@ pub struct Ingress {
     pub sources: Arc<Sources>,
     pub rate_limits: RateLimits,
     pub bans: Arc<Bans>,
+    pub refusals: Refusals,
 }
 
 /// What the stages have found out about a request so far, for the log and the metrics.
@@ -93,7 +94,7 @@ impl Ingress {
             Err(reject) => {
                 let meaning = reject.meaning();
                 self.metrics.request_refused(&seen, meaning.label);
-                audit::refused(reject, &meaning, &seen);
+                self.refusals.refused(reject, &meaning, &seen);
                 // strangers may have made the request's as large as they could
                 let mut response = empty(meaning.status, HeaderMap::new());
                 // hyper writes it by itself, but not for a HEAD

@@ -42,7 +42,7 @@ async fn assert_dropped(fixture: &Fixture, body: impl AsRef<[u8]>, outcome: &str
     answer.assert_bare();
     assert!(fixture.crm.has_received_nothing_more(), "forwarded: {shown}");
     assert_eq!(fixture.metric(&series).await?, before + 1, "{shown}");
-    let record = fixture.sidecar.logged(logged, "request refused").await?;
+    let record = fixture.sidecar.logged(logged, "update dropped").await?;
     assert!(record.contains(&format!("\"reject\":\"{outcome}\"")), "{record}");
     Ok(record)
 }

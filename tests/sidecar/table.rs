@@ -99,9 +99,10 @@ impl Row {
         let record = record_of(&fixture, "reject", reject).await?;
         assert_eq!(record["level"], level, "{record}");
         let fields = &record["fields"];
+        let message = if status == 200 { "update dropped" } else { "request refused" };
         assert_eq!(
             (&fields["message"], &fields["status"], &fields["webhook"], &fields["client"]),
-            (&"request refused".into(), &status.into(), &webhook.into(), &"127.0.0.1".into()),
+            (&message.into(), &status.into(), &webhook.into(), &"127.0.0.1".into()),
             "{record}"
         );
         assert!(fields["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{record}");

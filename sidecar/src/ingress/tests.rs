@@ -37,6 +37,7 @@ fn ingress() -> Ingress {
         readiness: Arc::default(),
         sources: Arc::new(Sources::new(Metrics::new())),
         rate_limits: RateLimits::new(),
+        refusals: Refusals::default(),
     }
 }
 
