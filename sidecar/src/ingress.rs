@@ -88,6 +88,13 @@ impl Ingress {
         let mut response = match &result {
             Ok(Delivered { .. }) => {
                 self.metrics.request_delivered(&seen);
+                // nothing of it is worked out unless somebody wants to know
+                tracing::debug!(
+                    webhook = seen.webhook_name(),
+                    update_id = seen.update.map(|(id, _)| id),
+                    kind = seen.update.map(|(_, kind)| kind),
+                    "update delivered"
+                );
                 // hyper takes the answer's map for the next request: by and by there is one of the right size, made once
                 empty(StatusCode::OK, head.headers)
             }

@@ -1,5 +1,6 @@
 //! What the CRM gets, and what Telegram hears about it.
 
+use serde_json::{Value, json};
 use telegram_webhook_sidecar_config::Limits;
 
 use crate::{
@@ -32,6 +33,17 @@ async fn the_crm_gets_the_bytes_unchanged_and_not_the_token() -> anyhow::Result<
     assert_eq!(header("content-length"), Some(&*body.len().to_string()));
     assert_eq!(header(TOKEN_HEADER), None);
     assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_update_that_was_delivered_is_named_for_whoever_wants_to_know() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    assert_eq!(fixture.ask(request(PATH, TOKEN, update(7))).await?.status, 200);
+    let line: Value = serde_json::from_str(&fixture.sidecar.logged(0, "update delivered").await?)?;
+    assert_eq!(line["level"], "DEBUG", "{line}");
+    let fields = json!({"message": "update delivered", "webhook": WEBHOOK, "update_id": 7, "kind": "message"});
+    assert_eq!(line["fields"], fields);
     Ok(())
 }
 
