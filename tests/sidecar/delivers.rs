@@ -42,7 +42,8 @@ async fn an_update_that_was_delivered_is_named_for_whoever_wants_to_know() -> an
     assert_eq!(fixture.ask(request(PATH, TOKEN, update(7))).await?.status, 200);
     let line: Value = serde_json::from_str(&fixture.sidecar.logged(0, "update delivered").await?)?;
     assert_eq!(line["level"], "DEBUG", "{line}");
-    let fields = json!({"message": "update delivered", "webhook": WEBHOOK, "update_id": 7, "kind": "message"});
+    let fields =
+        json!({"message": "update delivered", "webhook": WEBHOOK, "update_id": 7, "kind": "message"});
     assert_eq!(line["fields"], fields);
     Ok(())
 }
