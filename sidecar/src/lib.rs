@@ -1,7 +1,8 @@
 //! The sidecar: stands in front of the CRM in its own pod, lets in what Telegram sent to one of its webhooks and refuses the rest.
 //!
-//! The path of a request reads from the names: `server` (TLS) -> `ingress` (route, authenticate, body) -> `delivery` (the CRM).
-//! `config` turns the mounted folder, or a file, into the policy that all of them share, `app` starts and stops everything.
+//! The path of a request reads from the names: `server` (banned addresses, PROXY header, TLS) -> `ingress` (its stages, in order) ->
+//! `delivery` (the CRM); `bans` and `audit` serve both of the former. `config` turns the mounted folder, or the file, into the
+//! policy that all of them share; `app` starts and stops everything.
 
 pub mod address;
 pub mod admin;
