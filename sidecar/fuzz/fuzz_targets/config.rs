@@ -2,10 +2,14 @@
 //! without a panic; and no error quotes a secret.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Value, json};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use serde_json::json;
 use telegram_webhook_sidecar::config::{Policy, Snapshot};
 use telegram_webhook_sidecar_config::{WebhookConfig, parse_file};
 
@@ -41,12 +45,12 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(error) => said.push_str(&error.to_string()),
     }
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        let (mut names, mut secrets) = (Vec::new(), Vec::new());
-        collect(&value, &mut names, &mut secrets);
+    if let Ok(json) = serde_json::from_slice::<Json>(bytes) {
+        let (mut quotable, mut secrets) = (Vec::new(), Vec::new());
+        json.collect(&mut quotable, &mut secrets);
         for secret in secrets {
-            let is_name = names.iter().any(|name| name.contains(secret));
-            assert!(is_name || !said.contains(secret), "{said}");
+            let is_quotable = quotable.iter().any(|text| text.contains(secret));
+            assert!(is_quotable || !said.contains(secret), "{said}");
         }
     }
 });
@@ -63,14 +67,90 @@ fn survives(config: &WebhookConfig) {
     }
 }
 
-fn collect<'a>(value: &'a Value, names: &mut Vec<&'a str>, secrets: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) if text.starts_with(MARK) => secrets.push(text),
-        Value::Array(values) => values.iter().for_each(|value| collect(value, names, secrets)),
-        Value::Object(fields) => {
-            names.extend(fields.keys().map(String::as_str));
-            fields.values().for_each(|value| collect(value, names, secrets));
+/// JSON with all that it says, what it says twice too, which an error may be about.
+enum Json {
+    Text(String),
+    Array(Vec<Json>),
+    Object(Vec<(String, Json)>),
+    Other,
+}
+
+impl Json {
+    /// Errors may quote names of fields, and expressions, which are no secrets and whose syntax errors show a piece of them.
+    fn collect<'a>(&'a self, quotable: &mut Vec<&'a str>, secrets: &mut Vec<&'a str>) {
+        match self {
+            Self::Text(text) if text.starts_with(MARK) => secrets.push(text),
+            Self::Array(values) => values.iter().for_each(|value| value.collect(quotable, secrets)),
+            Self::Object(fields) => {
+                for (name, value) in fields {
+                    quotable.push(name);
+                    if let ("expressions", Self::Array(expressions)) = (name.as_str(), value) {
+                        quotable.extend(expressions.iter().filter_map(Self::text));
+                    }
+                    value.collect(quotable, secrets);
+                }
+            }
+            Self::Text(_) | Self::Other => {}
         }
-        _ => {}
+    }
+
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Json::Object(fields))
     }
 }
