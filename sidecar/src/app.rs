@@ -38,9 +38,9 @@ use crate::{
 
 /// Telegram closes its idle connections after 60 s: it must be the one to do so, or it would send updates into connections that
 /// are going away.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Whoever asks at the admin port says so at once; the kubelet's probes need its few places.
-const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const ADMIN_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// More threads than this cost memory and help nobody: a request is a few microseconds of work.
 const MAX_THREADS: usize = 4;
 
@@ -105,7 +105,7 @@ impl App {
                 bans: Arc::clone(&bans),
                 refusals: Refusals::default(),
             },
-            head_timeout: HEAD_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
             metrics: Some(metrics.clone()),
         };
         let admin = Server {
@@ -118,7 +118,7 @@ impl App {
                 sources,
                 bans,
             },
-            head_timeout: ADMIN_HEAD_TIMEOUT,
+            idle_timeout: ADMIN_IDLE_TIMEOUT,
             metrics: None,
         };
         Ok(Self { options, reloader, webhook, admin, readiness, deliveries })

@@ -27,9 +27,12 @@ use self::{
 use crate::{
     address::{self, AddressKey},
     config::Policy,
-    ingress::rate_limit::{MAX_STRANGERS, Windows},
     metrics::Metrics,
+    sliding_window::Windows,
 };
+
+/// Clients whose failures are counted at a time.
+pub(crate) const MAX_STRANGERS: usize = 100_000;
 
 /// All who are banned, and who is on the way there.
 pub struct Bans {

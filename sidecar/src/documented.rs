@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::StatusCode;
-
 use crate::{
-    delivery::DeliveryError,
-    ingress::{Reject, filter::Rule, rate_limit::Budget, update::Malformed},
-    metrics::{ConnectionEnd, Metrics},
+    ingress::{Reject, every_reject},
+    metrics::Metrics,
+    server::ConnectionEnd,
 };
 
 const README: &str = include_str!("../README.md");
@@ -22,92 +20,6 @@ fn rows(heading: &str) -> BTreeMap<&'static str, &'static str> {
         (cells.next().unwrap(), cells.next().unwrap())
     });
     cells.collect()
-}
-
-/// One of every kind. What is new doesn't compile before it is in the list.
-fn rejects() -> Vec<Reject> {
-    let every = |reject: Reject| match reject {
-        Reject::AddressNotAllowed { .. }
-        | Reject::UnknownPath
-        | Reject::MethodNotAllowed
-        | Reject::TokenMissing
-        | Reject::TokenRepeated
-        | Reject::TokenWrong
-        | Reject::SignatureMissing
-        | Reject::SignatureRepeated
-        | Reject::SignatureWrong
-        | Reject::SignatureStale
-        | Reject::BodyTooLarge
-        | Reject::BodyTimeout
-        | Reject::BodyIncomplete
-        | Reject::Banned { .. }
-        | Reject::RateLimited { budget: Budget::Unauthenticated | Budget::Authenticated, .. }
-        | Reject::Malformed(_)
-        | Reject::Filtered(
-            Rule::UpdateType
-            | Rule::ChatType
-            | Rule::Chat
-            | Rule::User
-            | Rule::Topic
-            | Rule::Content
-            | Rule::Command
-            | Rule::Expression(_)
-            | Rule::ExpressionError(_)
-            | Rule::ExpressionCost(_),
-        )
-        | Reject::Duplicate
-        | Reject::InProgress
-        | Reject::Delivery(
-            DeliveryError::Unreachable
-            | DeliveryError::Broken
-            | DeliveryError::Timeout
-            | DeliveryError::Status(_)
-            | DeliveryError::Interrupted,
-        ) => reject,
-    };
-    let filtered = [
-        Rule::UpdateType,
-        Rule::ChatType,
-        Rule::Chat,
-        Rule::User,
-        Rule::Topic,
-        Rule::Content,
-        Rule::Command,
-        Rule::Expression(0),
-        Rule::ExpressionError(0),
-        Rule::ExpressionCost(0),
-    ];
-    let delivery = [
-        DeliveryError::Unreachable,
-        DeliveryError::Broken,
-        DeliveryError::Timeout,
-        DeliveryError::Status(StatusCode::GONE),
-        DeliveryError::Interrupted,
-    ];
-    let limited = [Budget::Unauthenticated, Budget::Authenticated];
-    let others = [
-        Reject::AddressNotAllowed { genuine: false },
-        Reject::AddressNotAllowed { genuine: true },
-        Reject::UnknownPath,
-        Reject::MethodNotAllowed,
-        Reject::TokenMissing,
-        Reject::TokenRepeated,
-        Reject::TokenWrong,
-        Reject::SignatureMissing,
-        Reject::SignatureRepeated,
-        Reject::SignatureWrong,
-        Reject::SignatureStale,
-        Reject::BodyTooLarge,
-        Reject::BodyTimeout,
-        Reject::BodyIncomplete,
-        Reject::Banned { close: false },
-        Reject::Banned { close: true },
-        Reject::Malformed(Malformed::NotJson),
-        Reject::Duplicate,
-        Reject::InProgress,
-    ];
-    let all = others.into_iter().chain(filtered.map(Reject::Filtered)).chain(delivery.map(Reject::Delivery));
-    all.chain(limited.map(|budget| Reject::RateLimited { budget, retry_after: 1 })).map(every).collect()
 }
 
 /// Names of all metrics, as they are registered: one with labels isn't rendered before it has any.
@@ -133,7 +45,7 @@ fn every_metric_is_documented() {
 
 #[test]
 fn every_outcome_is_documented_with_its_status() {
-    let rejects = rejects();
+    let rejects = every_reject();
     let mut outcomes = BTreeMap::from([("delivered", "200".to_owned())]);
     outcomes.extend(
         rejects
@@ -150,11 +62,11 @@ fn every_outcome_is_documented_with_its_status() {
 fn every_end_of_a_connection_is_documented() {
     use ConnectionEnd::{
         BadProxyHeader, Banned, Closed, Evicted, Failed, HandshakeFailed, HandshakeRate, HandshakeTimeout,
-        HeadTimeout, OverLimit, Unlisted, UntrustedProxy,
+        HeadTimeout, IdleTimeout, OverLimit, Unlisted, UntrustedProxy,
     };
     let every = |end| match end {
         Closed | Failed | HandshakeFailed | HandshakeTimeout | Evicted | OverLimit | Banned | Unlisted
-        | UntrustedProxy | BadProxyHeader | HandshakeRate | HeadTimeout => end,
+        | UntrustedProxy | BadProxyHeader | HandshakeRate | HeadTimeout | IdleTimeout => end,
     };
     let ends = [
         Closed,
@@ -169,6 +81,7 @@ fn every_end_of_a_connection_is_documented() {
         BadProxyHeader,
         HandshakeRate,
         HeadTimeout,
+        IdleTimeout,
     ];
     let mut labels: Vec<_> = ends.map(every).iter().map(|end| end.label()).collect();
     labels.sort_unstable();

@@ -20,6 +20,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, reques
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 
+#[cfg(test)]
+pub(crate) use self::reject::every::every as every_reject;
 pub use self::{
     allow_ip::{Source, Sources},
     authenticate::{TOKEN_HEADER, verify_signature},

@@ -18,6 +18,7 @@ pub mod ingress;
 pub mod logging;
 pub mod metrics;
 pub mod server;
+mod sliding_window;
 
 #[cfg(test)]
 mod documented;

@@ -6,7 +6,7 @@ mod tally;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use self::tally::Tally;
-use crate::{config::Webhook, ingress::Seen, logging};
+use crate::{config::Webhook, ingress::Seen, logging, server::ConnectionEnd};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text::encode},
@@ -93,23 +93,6 @@ struct ReloadLabels {
 /// Reads what the log counts by itself.
 #[derive(Debug)]
 struct LostLogLines;
-
-/// How a connection ended, or why it never began.
-#[derive(Clone, Copy, Debug)]
-pub enum ConnectionEnd {
-    Closed,
-    Failed,
-    HandshakeFailed,
-    HandshakeTimeout,
-    Evicted,
-    OverLimit,
-    Banned,
-    Unlisted,
-    UntrustedProxy,
-    BadProxyHeader,
-    HandshakeRate,
-    HeadTimeout,
-}
 
 /// Counts up while it lives.
 pub struct Gauged<'a>(&'a Gauge);
@@ -267,33 +250,6 @@ impl RequestLabels {
     fn of(seen: &Seen, outcome: &'static str) -> Self {
         let webhook = seen.webhook.as_ref().map(|webhook| Arc::clone(&webhook.name));
         Self { webhook, slot: seen.slot, outcome }
-    }
-}
-
-// === impl ConnectionEnd ===
-
-impl ConnectionEnd {
-    /// Name in metrics and logs.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Failed => "failed",
-            Self::HandshakeFailed => "handshake_failed",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::Evicted => "evicted",
-            Self::OverLimit => "over_limit",
-            Self::Banned => "banned",
-            Self::Unlisted => "unlisted",
-            Self::UntrustedProxy => "untrusted_proxy",
-            Self::BadProxyHeader => "bad_proxy_header",
-            Self::HandshakeRate => "handshake_rate",
-            Self::HeadTimeout => "head_timeout",
-        }
-    }
-
-    /// Whether we ended it, by a rule.
-    pub fn is_refusal(self) -> bool {
-        !matches!(self, Self::Closed | Self::Failed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod client_ip;
 mod connection;
+mod connection_end;
 mod guarded;
 mod handshakes;
 mod linger;
@@ -25,11 +26,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{client_ip::Arrival, connection::Shared, handshakes::Handshakes};
-pub use self::{guarded::HSTS, peer::Peer};
-use crate::{
-    audit::DroppedConnections,
-    metrics::{ConnectionEnd, Metrics},
-};
+pub use self::{connection_end::ConnectionEnd, guarded::HSTS, peer::Peer};
+use crate::{audit::DroppedConnections, metrics::Metrics};
 
 /// Pause when the system has no connection to give, which is when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -78,7 +76,7 @@ pub struct Server<H> {
     pub tls: Option<TlsAcceptor>,
     pub handler: H,
     /// How long a connection may be idle.
-    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
     /// Counts the connections, where they are worth counting.
     pub metrics: Option<Metrics>,
 }
@@ -97,7 +95,7 @@ impl<H: Handler> Server<H> {
         let shared = Arc::new(Shared {
             tls: self.tls,
             handler: self.handler,
-            head_timeout: self.head_timeout,
+            idle_timeout: self.idle_timeout,
             metrics: self.metrics,
             handshakes: Handshakes::default(),
             introductions: Arc::default(),

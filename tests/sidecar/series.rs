@@ -4,7 +4,7 @@
 use telegram_webhook_tests::sidecar::WEBHOOK;
 
 /// Ways in which a connection ends.
-const ENDS: [&str; 12] = [
+const ENDS: [&str; 13] = [
     "closed",
     "failed",
     "handshake_failed",
@@ -17,6 +17,7 @@ const ENDS: [&str; 12] = [
     "bad_proxy_header",
     "handshake_rate",
     "head_timeout",
+    "idle_timeout",
 ];
 
 /// Any series.

@@ -4,20 +4,16 @@
 //!   never stands in the way of one that doesn't: anybody can have Telegram send us requests with a wrong token.
 //! * *authenticated*: of requests with the right token, by bot and address.
 
-mod window;
-mod windows;
-
 use std::{net::IpAddr, time::Duration};
 
-pub(crate) use self::windows::Windows;
 use super::Reject;
 use crate::{
     address::{self, AddressKey},
+    bans::MAX_STRANGERS,
     config::{Rate, Webhook},
+    sliding_window::Windows,
 };
 
-/// Clients whose failures are counted at a time.
-pub(crate) const MAX_STRANGERS: usize = 100_000;
 /// Whoever has the token is Telegram or a relay.
 const MAX_AUTHENTICATED: usize = 4096;
 /// Telegram's back-off of a chat grows to minutes when it isn't told less.

@@ -151,3 +151,6 @@ impl Meaning {
         Self { header: Some((name, value)), ..self }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod every;

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Handler, Peer, Standing, Turned,
+    ConnectionEnd, Handler, Peer, Standing, Turned,
     client_ip::{Arrival, proxy_protocol},
     guarded::Guarded,
     handshakes::Handshakes,
@@ -33,7 +33,7 @@ use super::{
 use crate::{
     address::{self, AddressKey},
     audit::DroppedConnections,
-    metrics::{ConnectionEnd, Metrics},
+    metrics::Metrics,
 };
 
 /// A client that means it is done in a fraction of this.
@@ -49,7 +49,7 @@ pub(super) const MAX_BUFFER: usize = MAX_HEAD;
 pub(super) struct Shared<H> {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) handler: H,
-    pub(super) head_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) metrics: Option<Metrics>,
     pub(super) handshakes: Handshakes,
     /// Of the connections whose clients are yet to be named.
@@ -190,7 +190,7 @@ impl<H: Handler> Shared<H> {
             .writev(false) // an answer is a head, and goes out in one piece
             .serve_connection(TokioIo::new(Lingering::new(guarded)), service);
         let mut connection = pin!(connection);
-        let mut waiting = Waiting::new(progress.clone(), self.head_timeout);
+        let mut waiting = Waiting::new(progress.clone(), self.idle_timeout);
         let mut stopped = Some(Told::new(self.stop.clone()));
         let serving = poll_fn(|cx| {
             if stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready()) {
@@ -199,14 +199,14 @@ impl<H: Handler> Shared<H> {
                 connection.as_mut().graceful_shutdown();
             }
             match connection.as_mut().poll(cx) {
-                Poll::Ready(ended) => Poll::Ready(Some(ended)),
-                Poll::Pending => waiting.poll_over(cx).map(|()| None),
+                Poll::Ready(ended) => Poll::Ready(Ok(ended)),
+                Poll::Pending => waiting.poll_over(cx).map(Err),
             }
         });
         match serving.await {
-            Some(Ok(())) => ConnectionEnd::Closed,
-            None => ConnectionEnd::HeadTimeout,
-            Some(Err(error)) => {
+            Ok(Ok(())) => ConnectionEnd::Closed,
+            Err(end) => end,
+            Ok(Err(error)) => {
                 tracing::debug!(peer = %peer.address, %error, "connection failed");
                 ConnectionEnd::Failed
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::test_util::{policy, raw_config};
 
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Answers 200, once it may.
@@ -58,7 +58,7 @@ fn connection() -> DuplexStream {
     let shared = Shared {
         tls: None,
         handler: Ok200::at_once(),
-        head_timeout: HEAD_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
         metrics: None,
         handshakes: Handshakes::default(),
         introductions: Arc::default(),
@@ -78,7 +78,7 @@ async fn server(tls: Option<TlsAcceptor>, metrics: &Metrics) -> (SocketAddr, Ser
         listener,
         tls,
         handler: Ok200::at_once(),
-        head_timeout: HEAD_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
         metrics: Some(metrics.clone()),
     };
     (address, server)
@@ -128,7 +128,7 @@ async fn a_head_that_trickles_is_cut_off() {
     // a byte a second, as long as it is let
     while connection.write_all(b"G").await.is_ok() {
         sleep(Duration::from_secs(1)).await;
-        assert!(started.elapsed() < HEAD_TIMEOUT, "as long as an idle connection");
+        assert!(started.elapsed() < IDLE_TIMEOUT, "as long as an idle connection");
     }
 }
 

@@ -15,6 +15,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::ConnectionEnd;
+
 /// From a head's first byte to its last: it comes in one packet.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -80,8 +82,8 @@ impl Waiting {
         Self { point: progress.point(), progress, idle_timeout, until: Some(timer.deadline()), timer }
     }
 
-    /// Ready once it has taken too long. Wants to be asked whenever the progress may be another.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready, with what to call it, once it has taken too long. Wants to be asked whenever the progress may be another.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         let point = self.progress.point();
         if point != self.point {
             self.point = point;
@@ -100,7 +102,12 @@ impl Waiting {
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             if self.timer.deadline() >= until {
-                return Poll::Ready(());
+                let of_head = point % PHASES == HEAD;
+                return Poll::Ready(if of_head {
+                    ConnectionEnd::HeadTimeout
+                } else {
+                    ConnectionEnd::IdleTimeout
+                });
             }
             // it was set for an earlier wait
             self.timer.as_mut().reset(until);

@@ -6,11 +6,11 @@ use super::*;
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How many seconds it goes on waiting.
-async fn seconds(waiting: &mut Waiting) -> u64 {
+/// How many seconds it goes on waiting, and what that is called.
+async fn seconds(waiting: &mut Waiting) -> (u64, &'static str) {
     let started = Instant::now();
-    poll_fn(|cx| waiting.poll_over(cx)).await;
-    started.elapsed().as_secs()
+    let end = poll_fn(|cx| waiting.poll_over(cx)).await;
+    (started.elapsed().as_secs(), end.label())
 }
 
 /// Whether it goes on waiting for so long.
@@ -35,7 +35,7 @@ async fn the_time_for_a_head_runs_from_its_first_byte_to_its_request() {
     assert!(lasts(&mut waiting, 4).await);
     // each byte in time, but too many of them
     progress.read();
-    assert_eq!(seconds(&mut waiting).await, 6);
+    assert_eq!(seconds(&mut waiting).await, (6, "head_timeout"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,5 +49,5 @@ async fn every_request_starts_the_time_between_requests_anew() {
         progress.request_began();
         progress.request_ended();
     }
-    assert_eq!(seconds(&mut waiting).await, 75);
+    assert_eq!(seconds(&mut waiting).await, (75, "idle_timeout"));
 }
