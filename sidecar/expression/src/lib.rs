@@ -46,6 +46,7 @@ impl Expression {
         };
         let compiled = thread::scope(|scope| {
             let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
+            // a thread that can't be had; a parser that panics ends the process in a release
             thread.ok()?.join().ok()
         });
         compiled.unwrap_or_else(|| vec![Err("can't be compiled".to_owned())])

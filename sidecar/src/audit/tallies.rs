@@ -1,4 +1,5 @@
-//! What comes by the thousand has one line a second at most for each of its names, which says how many there were since the last.
+//! What comes by the thousand has one line a second at most for each of its names, which says how many there were since the last. The end of a burst is
+//! told with the next of its name; the metrics have it at once.
 
 use std::{
     collections::BTreeMap,

@@ -89,7 +89,7 @@ impl Crm {
             }
             result
         };
-        Detached::new(delivery, &self.shared.tasks).await.unwrap_or(Err(DeliveryError::Interrupted))
+        Detached::new(delivery, &self.shared.tasks).await
     }
 }
 

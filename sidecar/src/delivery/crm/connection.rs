@@ -20,7 +20,7 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::coop::unconstrained, time::timeout};
 
 /// The CRM is in the same pod: it listens or it doesn't.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -64,7 +64,8 @@ impl Connection {
     /// Sends a request and waits for the head of its answer. The rest has to be read before the next one: see
     /// [`Discard`](super::discard::Discard). Stopping halfway leaves a connection that can only be dropped.
     pub(super) async fn exchange(&mut self, request: Post) -> Result<Response<Incoming>, NotAnswered> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        // outside of the task's budget: without it the answer may say that it isn't there, and our quiet waker not hear that it is
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         let mut sent = false;
         let answered = poll_fn(|cx| {
             // the answer comes by our own driving only: it needs to wake nobody

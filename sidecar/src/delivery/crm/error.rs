@@ -15,8 +15,6 @@ pub enum DeliveryError {
     Timeout,
     #[error("the CRM answered {}", .0.as_u16())]
     Status(StatusCode),
-    #[error("the delivery was interrupted")]
-    Interrupted,
 }
 
 // === impl DeliveryError ===
@@ -29,7 +27,6 @@ impl DeliveryError {
             Self::Broken => "crm_broken",
             Self::Timeout => "crm_timeout",
             Self::Status(_) => "crm_status",
-            Self::Interrupted => "crm_interrupted",
         }
     }
 }

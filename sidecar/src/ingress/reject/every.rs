@@ -42,8 +42,7 @@ pub(crate) fn every() -> Vec<Reject> {
             DeliveryError::Unreachable
             | DeliveryError::Broken
             | DeliveryError::Timeout
-            | DeliveryError::Status(_)
-            | DeliveryError::Interrupted,
+            | DeliveryError::Status(_),
         ) => reject,
     };
     let filtered = [
@@ -63,7 +62,6 @@ pub(crate) fn every() -> Vec<Reject> {
         DeliveryError::Broken,
         DeliveryError::Timeout,
         DeliveryError::Status(StatusCode::GONE),
-        DeliveryError::Interrupted,
     ];
     let limited = [Budget::Unauthenticated, Budget::Authenticated];
     let others = [

@@ -1,6 +1,6 @@
 //! What is read of a message.
 
-use telegram_webhook_sidecar_config::Content;
+use telegram_webhook_sidecar_config::{Content, bounds::MAX_COMMAND_LENGTH};
 
 use super::{
     Facts, Malformed,
@@ -206,12 +206,14 @@ fn locate(text: &str, mut commands: Vec<Entity>) -> Vec<String> {
     found
 }
 
-/// The name in `/name@bot`, at the start of a text. Names are ASCII: there a UTF-16 unit is a byte.
+/// The name in `/name@bot`, at the start of a text. Names are ASCII: there a UTF-16 unit is a byte. Of a name that is longer than any
+/// that can be listed only as much is looked at as tells it from those: a text may say of itself that it is full of long ones.
 fn name(text: &str, length: u32) -> Option<String> {
-    let command = text.get(..usize::try_from(length).ok()?)?.strip_prefix('/')?;
-    let name = command.split('@').next()?;
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    is_name.then(|| name.to_owned())
+    let command = text.get(..usize::try_from(length).ok()?)?.strip_prefix('/')?.as_bytes();
+    let command = command.get(..=MAX_COMMAND_LENGTH).unwrap_or(command);
+    let name = command.split(|b| *b == b'@').next()?;
+    let is_name = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    is_name.then(|| name.iter().copied().map(char::from).collect())
 }
 
 fn units_of(c: char) -> u64 {

@@ -89,3 +89,17 @@ fn a_thread_is_a_topic_in_forums_only() {
         assert_eq!(facts("callback_query", &callback).topic, topic, "{callback}");
     }
 }
+
+#[test]
+fn of_a_command_that_is_longer_than_any_only_so_much_is_taken_as_tells_it_from_those() {
+    let text = format!("/{}", "a".repeat(1000));
+    let entities = r#"{"type":"bot_command","offset":0,"length":1001},"#.repeat(100);
+    let entities = entities.trim_end_matches(',');
+    let found = commands_of(&format!(r#","text":"{text}","entities":[{entities}]"#));
+    assert_eq!((found.len(), found[0].len()), (100, 33));
+    let listed = format!(
+        r#","text":"/{0}@bot","entities":[{{"type":"bot_command","offset":0,"length":37}}]"#,
+        "a".repeat(32)
+    );
+    assert_eq!(commands_of(&listed), ["a".repeat(32)]);
+}
