@@ -13,10 +13,12 @@ pub use status::{
     ConditionType, PodsStatus, RegistrationStatus, TelegramWebhookStatus, UNOBSERVED_GENERATION,
 };
 pub use telegram_webhook::{
-    AddressRanges, BanSpec, BotSpec, ClientAddressSpec, DEFAULT_API_SERVER, DeletionPolicy, EndpointSpec,
-    FilterSpec, HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, Network, Period, RateSpec,
-    SecretKeyRef, SecretRef, SourceAddressSpec, TelegramWebhook, TelegramWebhookSpec, TlsSpec, UpdateType,
-    UpstreamSpec, VerificationSpec, WorkloadSelector, WorkloadSpec,
+    AddressRanges, BackendSpec, BanSpec, BotSpec, BrokerTlsSpec, ClientAddressSpec, DEFAULT_API_SERVER,
+    DeadLetterSpec, DeletionPolicy, DeliverySecretRef, DeliverySpec, EmbeddedSpec, EndpointSpec, FilterSpec,
+    HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, Network, Period, RabbitMqSpec, RateSpec,
+    RedisSpec, SecretKeyRef, SecretRef, SentinelSpec, Size, SourceAddressSpec, TelegramWebhook,
+    TelegramWebhookSpec, TlsSpec, TopologySpec, UpdateType, UpstreamSpec, VerificationSpec, VolumeSpec,
+    WorkloadSelector, WorkloadSpec,
 };
 pub use telegram_webhook_sidecar_config::{ADMIN_PORT, WEBHOOK_PORT};
 
@@ -30,6 +32,9 @@ pub const BOT_TOKEN_LABEL: &str = "telegram-webhook.dev/bot-token";
 /// Secrets referenced by `spec.verification.hmac.secretRef` must carry this label with the value `true`, so that an editor of
 /// `TelegramWebhook` can't make the operator copy some other Secret to the sidecars.
 pub const HMAC_SECRET_LABEL: &str = "telegram-webhook.dev/hmac-secret";
+/// Secrets referenced by `spec.delivery` must carry this label with the value `true`, so that an editor of `TelegramWebhook` can't make
+/// the operator copy some other Secret to the sidecars.
+pub const DELIVERY_SECRET_LABEL: &str = "telegram-webhook.dev/delivery-secret";
 /// On every child: the name of the `TelegramWebhook` it belongs to.
 pub const WEBHOOK_LABEL: &str = "telegram-webhook.dev/webhook";
 /// Holds a deleted resource until the webhook at Telegram has been dealt with as `deletionPolicy` says.
@@ -52,3 +57,11 @@ pub const ADMIN_PORT_NAME: &str = "tg-admin";
 pub fn child_name(webhook: &str) -> String {
     format!("{webhook}-telegram-webhook")
 }
+
+/// Name of the Secret with the key that deliveries are signed with, of the `TelegramWebhook` called `webhook`, if the operator makes it.
+pub fn signing_secret_name(webhook: &str) -> String {
+    format!("{}-signing", child_name(webhook))
+}
+
+/// Key of the signing key in that Secret.
+pub const SIGNING_KEY: &str = "key";

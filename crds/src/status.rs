@@ -20,7 +20,7 @@ pub struct TelegramWebhookStatus {
     /// `Ready` sums up; the others name one concern each: `TokenValid` (the Bot API server accepts the token), `SecretsDelivered` (every
     /// sidecar has loaded the current configuration), `SidecarsReady` (a selected pod is ready, and none runs without a sidecar),
     /// `WebhookRegistered` (the webhook at Telegram is this one), `SourceVisible` (the sidecars see Telegram's own address; absent
-    /// until they have seen a request). `Reconciling` and `Stalled` are present only while true.
+    /// until they have seen a request), `DeliveryHealthy` (updates are stored durably and reach the CRM; absent without a queue). `Reconciling` and `Stalled` are present only while true.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -94,6 +94,8 @@ pub enum ConditionType {
     /// The sidecars see Telegram's own address. Absent until they have seen a request with the right path and token, and with
     /// `spec.verification.sourceAddress.mode` Off.
     SourceVisible,
+    /// What is stored reaches the CRM. Absent until a sidecar has told, and with `spec.delivery.mode` Synchronous.
+    DeliveryHealthy,
 }
 
 impl fmt::Display for ConditionType {

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::status::TelegramWebhookStatus;
 
+mod broker;
+mod delivery;
 mod endpoint;
 mod filter;
 mod limits;
@@ -14,10 +16,12 @@ mod verification;
 mod workload;
 
 pub use self::{
+    broker::{BrokerTlsSpec, RabbitMqSpec, RedisSpec, SentinelSpec, TopologySpec},
+    delivery::{BackendSpec, DeadLetterSpec, DeliverySecretRef, DeliverySpec, EmbeddedSpec, VolumeSpec},
     endpoint::{ClientAddressSpec, EndpointSpec, TlsSpec},
     filter::{FilterSpec, IdListSpec, UpdateType},
     limits::{BanSpec, LimitsSpec, RateSpec},
-    text::{Network, Period},
+    text::{Network, Period, Size},
     verification::{AddressRanges, HmacScheme, HmacSecretRef, HmacSpec, SourceAddressSpec, VerificationSpec},
     workload::{UpstreamSpec, WorkloadSelector, WorkloadSpec},
 };
@@ -69,6 +73,9 @@ pub struct TelegramWebhookSpec {
     /// Bounds on requests.
     #[serde(default)]
     pub limits: LimitsSpec,
+    /// How updates reach the CRM, and where they wait for it.
+    #[serde(default)]
+    pub delivery: DeliverySpec,
     /// What happens to the webhook at Telegram when this resource is deleted. `Retain` leaves it registered, so that an
     /// accident can't silence a bot; `Delete` removes it, if it is still ours. The Service and the Secret of this resource are deleted
     /// with it all the same: with `Retain` updates reach only what still runs and is reachable, which are pods that no other resource

@@ -79,6 +79,14 @@ pub fn hmac_secret(key: &[u8]) -> Secret {
     secret
 }
 
+/// A Secret that the CRM knows too.
+pub fn delivery_secret(name: &str, text: &[u8]) -> Secret {
+    let mut secret = secret(name, &[("secret", text)]);
+    secret.metadata.labels =
+        Some(BTreeMap::from([("telegram-webhook.dev/delivery-secret".to_owned(), "true".to_owned())]));
+    secret
+}
+
 /// A chain of one for `name`, valid for `days` around `now`, and its key.
 pub fn certificate(name: &str, now: i64, days: std::ops::Range<i64>) -> (String, String) {
     let key = KeyPair::generate().unwrap();

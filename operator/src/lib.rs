@@ -15,6 +15,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod leader;
 pub mod metrics;
+pub mod place;
 pub mod reconcile;
 pub mod server;
 pub mod telegram;

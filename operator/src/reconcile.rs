@@ -1,6 +1,6 @@
 //! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> identify -> build -> assess -> apply -> register
 //! -> status. Each step is a file of the same name, but for identify (in `register`, since it asks the same server) and assess
-//! (in `acknowledgement` and `visibility`). Dereference, apply and status use the Kubernetes API, identify and register the Bot
+//! (in `acknowledgement`, `visibility` and `delivery`). Dereference, apply and status use the Kubernetes API, identify and register the Bot
 //! API; validate, build and assess are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake
 //! stops the pass before anything of a webhook that works is changed.
 
@@ -22,7 +22,7 @@ pub mod acknowledgement;
 pub mod apply;
 pub mod build;
 pub mod cleanup;
-
+pub mod delivery;
 pub mod dereference;
 pub mod memory;
 pub mod register;
@@ -38,6 +38,7 @@ use self::{
     apply::{SecretLedger, apply, patch_status},
     build::build,
     cleanup::cleanup,
+    delivery::delivery,
     dereference::dereference,
     memory::Memory,
     register::{Outcome, Telegram, identify, register, whole_second},
@@ -142,9 +143,10 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     let identity = identify(&telegram, &valid, report).await.map_err(Error::Register)?;
     // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?, Timestamp::now());
-    // pure, both
+    // pure, all three
     let acknowledgement = assess(&found.pods, &prepared.expected, report);
     visibility(&found.pods, &prepared.expected, valid.source_address.mode, report);
+    delivery(&found.pods, &prepared.expected, valid.delivery.delivery.answer_after, report);
     // Kubernetes API, writes what differs
     let applied = apply(&context.client, prepared, &found, acknowledgement).await.map_err(Error::Apply)?;
     valid.check_obstacles().map_err(Error::Validate)?;

@@ -2,17 +2,28 @@
 
 pub mod bans;
 mod client;
+pub mod dead_letters;
+pub mod depth;
 pub mod drain;
+pub mod query;
+pub mod queues;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use serde::Serialize;
+use telegram_webhook_sidecar_config::DRAINED_PATH;
 
-pub use self::client::AskError;
+pub use self::{client::AskError, dead_letters::DeadLetters};
+use self::{query::Query, queues::Queues};
 use crate::{
     address::key,
     app::Readiness,
@@ -38,24 +49,47 @@ pub struct Admin {
     pub readiness: Arc<Readiness>,
     pub sources: Arc<Sources>,
     pub bans: Arc<Bans>,
+    pub queues: Arc<dyn Queues>,
+    /// Of the same queues.
+    pub dead_letters: DeadLetters,
 }
 
 // === impl Admin ===
 
 impl Admin {
+    /// What has to be waited for, then the rest.
+    async fn respond(
+        &self,
+        peer: SocketAddr,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+    ) -> Response<Full<Bytes>> {
+        match (path, method) {
+            (depth::PATH, &Method::GET | &Method::HEAD) => json(&depth::entries(&*self.queues).await),
+            ("/config", &Method::GET | &Method::HEAD) => self.config().await,
+            (drain::PATH, &Method::POST) => self.drain(peer, query),
+            (drain::PATH, _) => not_allowed(HeaderValue::from_static("POST")),
+            (DRAINED_PATH, &Method::GET) => text(StatusCode::OK, drain::over(&self.readiness).await),
+            (DRAINED_PATH, _) => not_allowed(HeaderValue::from_static("GET")),
+            (depth::PATH | "/config", _) => not_allowed(HeaderValue::from_static("GET, HEAD")),
+            _ => match self.dead_letters.answer(peer, method, path, query).await {
+                Some(answer) => answer,
+                None => self.answer(peer, method, path),
+            },
+        }
+    }
+
     fn answer(&self, peer: SocketAddr, method: &Method, path: &str) -> Response<Full<Bytes>> {
         match (path, method) {
             // answering at all is being alive
             ("/livez", &Method::GET | &Method::HEAD) => text(StatusCode::OK, "alive"),
             ("/readyz", &Method::GET | &Method::HEAD) => self.ready(),
             ("/metrics", &Method::GET | &Method::HEAD) => self.metrics(),
-            ("/config", &Method::GET | &Method::HEAD) => self.config(),
             (bans::PATH, &Method::GET | &Method::HEAD) => self.bans(),
-            ("/drain", &Method::POST) => self.drain(peer),
-            ("/livez" | "/readyz" | "/metrics" | "/config" | bans::PATH, _) => {
+            ("/livez" | "/readyz" | "/metrics" | bans::PATH, _) => {
                 not_allowed(HeaderValue::from_static("GET, HEAD"))
             }
-            ("/drain", _) => not_allowed(HeaderValue::from_static("POST")),
             _ => match path.strip_prefix(bans::PATH).and_then(|rest| rest.strip_prefix('/')) {
                 Some(address) if method == Method::DELETE => self.lift(peer, address),
                 Some(_) => not_allowed(HeaderValue::from_static("DELETE")),
@@ -82,10 +116,11 @@ impl Admin {
         }
     }
 
-    fn config(&self) -> Response<Full<Bytes>> {
+    async fn config(&self) -> Response<Full<Bytes>> {
         let mut loaded = self.policy.load().loaded();
         for webhook in &mut loaded.webhooks {
             webhook.source_visible = self.sources.seen(&webhook.webhook);
+            webhook.delivery = self.queues.state(&webhook.webhook).await.ok();
         }
         json(&loaded)
     }
@@ -114,11 +149,25 @@ impl Admin {
     }
 
     /// Only the pod itself says when it goes away: draining can't be undone.
-    fn drain(&self, peer: SocketAddr) -> Response<Full<Bytes>> {
+    fn drain(&self, peer: SocketAddr, query: Option<&str>) -> Response<Full<Bytes>> {
         if !is_within(peer) {
             return text(StatusCode::FORBIDDEN, "only from the same machine or pod");
         }
+        let wait = Query::read(query, &[drain::WAIT_SECONDS]);
+        let wait = match wait.and_then(|query| query.get(drain::WAIT_SECONDS, str::parse::<u64>)) {
+            Ok(wait) => wait.map(Duration::from_secs),
+            Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let begun = self.readiness.is_draining();
         self.readiness.start_draining();
+        match wait {
+            None => self.readiness.end_draining(),
+            Some(wait) if !begun => {
+                let (readiness, queues) = (Arc::clone(&self.readiness), Arc::clone(&self.queues));
+                tokio::spawn(drain::empty(readiness, queues, wait));
+            }
+            Some(_) => {}
+        }
         tracing::info!("draining");
         text(StatusCode::OK, "draining")
     }
@@ -130,7 +179,8 @@ impl Handler for Admin {
     }
 
     async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.answer(peer.address, request.method(), request.uri().path())
+        let uri = request.uri();
+        self.respond(peer.address, request.method(), uri.path(), uri.query()).await
     }
 }
 
@@ -141,6 +191,11 @@ fn is_within(peer: SocketAddr) -> bool {
         tracing::warn!(%peer, "refused: it may be asked for on the same machine or in the same pod only");
     }
     within
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    // no clock shows what a timestamp can't be
+    Timestamp::try_from(time).unwrap_or(Timestamp::MAX).to_string()
 }
 
 fn json(answer: &impl Serialize) -> Response<Full<Bytes>> {
@@ -170,5 +225,7 @@ fn not_allowed(allow: HeaderValue) -> Response<Full<Bytes>> {
     response
 }
 
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod tests;

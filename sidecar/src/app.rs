@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::readiness::Readiness;
 use crate::{
-    admin::Admin,
+    admin::{Admin, DeadLetters},
     args::RunArgs,
     audit::Refusals,
     bans::Bans,
@@ -33,6 +33,8 @@ use crate::{
         rate_limit::RateLimits,
     },
     metrics::Metrics,
+    queue::Clock,
+    queues::{self, Queues},
     server::{Server, tls},
 };
 
@@ -51,6 +53,7 @@ pub struct App {
     webhook: Server<Ingress>,
     admin: Server<Admin>,
     readiness: Arc<Readiness>,
+    queues: Arc<Queues>,
     deliveries: TaskTracker,
 }
 
@@ -61,6 +64,8 @@ pub enum StartError {
     Config(#[from] Problems),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Queue(#[from] queues::OpenError),
     #[error("listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("set up TLS: {0}")]
@@ -91,13 +96,25 @@ impl App {
         let tls = TlsAcceptor::from(Arc::new(tls::server_config(reloader.policy())?));
         let sources = Arc::new(Sources::new(metrics.clone()));
         let bans = Arc::new(Bans::new(metrics.clone()));
+        let crm = Crm::new(metrics.clone(), deliveries.clone());
+        let queues = Arc::new(Queues::new(queues::Parts {
+            state_dir: options.state_dir.clone(),
+            crm: crm.clone(),
+            metrics: metrics.clone(),
+            readiness: Arc::clone(&readiness),
+            clock: Clock::new(),
+            grace: options.shutdown_deadline,
+            tasks: deliveries.clone(),
+        }));
+        queues.follow(&reloader.policy().load()).await?;
         let webhook = Server {
             listener: listen(options.listen).await?,
             tls: Some(tls),
             handler: Ingress {
                 policy: reloader.policy(),
                 dedup,
-                crm: Crm::new(metrics.clone(), deliveries.clone()),
+                queues: Arc::clone(&queues),
+                crm,
                 metrics: metrics.clone(),
                 readiness: Arc::clone(&readiness),
                 sources: Arc::clone(&sources),
@@ -117,11 +134,13 @@ impl App {
                 readiness: Arc::clone(&readiness),
                 sources,
                 bans,
+                dead_letters: DeadLetters::new(Arc::clone(&queues) as _),
+                queues: Arc::clone(&queues) as _,
             },
             idle_timeout: ADMIN_IDLE_TIMEOUT,
             metrics: None,
         };
-        Ok(Self { options, reloader, webhook, admin, readiness, deliveries })
+        Ok(Self { options, reloader, webhook, admin, readiness, queues, deliveries })
     }
 
     /// Serves until told to stop, then finishes what is under way, for as long as the deadline allows.
@@ -129,6 +148,10 @@ impl App {
         let (stop_webhook, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let rest = TaskTracker::new();
         let (webhook_address, admin_address) = (self.webhook.address(), self.admin.address());
+        let queues = Arc::clone(&self.queues);
+        let (policy, changed) = (self.reloader.policy(), self.reloader.changed());
+        let stop_following = stop_rest.clone();
+        rest.spawn(async move { queues.run(policy, changed, stop_following).await });
         rest.spawn(self.reloader.run(self.options.poll_interval, stop_rest.clone()));
         rest.spawn(self.admin.run(stop_rest.clone()));
         let webhook = tokio::spawn(self.webhook.run(stop_webhook.clone()));
@@ -145,6 +168,8 @@ impl App {
             if let Err(error) = webhook.await {
                 tracing::error!(%error, "the server of the webhook port broke down");
             }
+            self.queues.close_all().await;
+            self.readiness.end_draining();
             self.deliveries.wait().await;
             // last, so that it can be asked how the rest is doing
             stop_rest.cancel();

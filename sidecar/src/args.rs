@@ -1,16 +1,18 @@
 //! The command line.
 
+pub mod dead_letters;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
 
-use crate::admin::bans;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use telegram_webhook_sidecar_config::{ADMIN_PORT, CONFIG_DIR, STATE_DIR, WEBHOOK_PORT};
 
-use crate::config::Source;
+use self::dead_letters::DeadLettersArgs;
+use crate::{admin::bans, config::Source};
 
 /// Receives Telegram updates in front of a CRM.
 #[derive(Parser, Debug)]
@@ -27,9 +29,15 @@ pub enum Command {
     /// Say whether the configuration can be used, and if not, every mistake in it; warn of a certificate that Telegram will refuse.
     Check(ConfigSource),
     /// Tell a running sidecar to be found no more: its pod is going away.
-    Drain(AdminArgs),
+    Drain(DrainArgs),
     /// Show who is banned by a running sidecar, or end a ban.
     Bans(BansArgs),
+    /// Show how many updates wait in the queues of a running sidecar.
+    Queue(AdminArgs),
+    /// Show what a running sidecar set aside because the CRM couldn't take it, or deliver it again.
+    DeadLetters(DeadLettersArgs),
+    /// Look whether what is stored on the volume is as it was written, or save what is left of it. No sidecar may be using it.
+    Journal(JournalArgs),
     /// Tell which of the updates in a file would be forwarded, and which rule drops the others. No certificate is needed.
     FilterTest(FilterTestArgs),
 }
@@ -68,6 +76,15 @@ pub struct RunArgs {
 }
 
 #[derive(ClapArgs, Debug)]
+pub struct DrainArgs {
+    /// How long to wait until every update has been delivered. What is left then is told, and is no failure; 0 doesn't wait.
+    #[arg(long = "wait-seconds", value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub wait: Duration,
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+#[derive(ClapArgs, Debug)]
 pub struct BansArgs {
     #[command(subcommand)]
     pub command: Option<BansCommand>,
@@ -93,6 +110,26 @@ pub struct AdminArgs {
     /// Admin address of the running sidecar. Changes are taken from the same machine or pod only.
     #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT)))]
     pub admin_address: SocketAddr,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct JournalArgs {
+    #[command(subcommand)]
+    pub command: JournalCommand,
+    /// Folder that the sidecar was told to keep its state in.
+    #[arg(long, global = true, value_name = "DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// Only that of this bot.
+    #[arg(long, global = true, value_name = "ID")]
+    pub bot: Option<i64>,
+}
+
+#[derive(Subcommand, Debug, Clone, Copy)]
+pub enum JournalCommand {
+    /// Read everything, change nothing, and say what is wrong first.
+    Verify,
+    /// Put a new journal with all that is intact in the place of a damaged one; the old files are kept in a folder beside it.
+    Repair,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -188,6 +225,21 @@ mod tests {
         for other in ["--config", "--config-dir", "--webhook"] {
             assert!(parse(&["--filter", "f", other, "c"]).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn the_journal_is_verified_or_repaired_and_of_all_bots_unless_one_is_named() {
+        let parse = |args: &[&str]| match Args::try_parse_from([&["sidecar", "journal"], args].concat()) {
+            Ok(Args { command: Command::Journal(journal) }) => Some(journal),
+            _ => None,
+        };
+        let all = parse(&["verify"]).unwrap();
+        assert!(matches!(all.command, JournalCommand::Verify));
+        assert!(all.bot.is_none() && all.state_dir == Path::new(STATE_DIR));
+        let one = parse(&["repair", "--state-dir", "d", "--bot", "7"]).unwrap();
+        assert!(matches!(one.command, JournalCommand::Repair));
+        assert!(one.bot == Some(7) && one.state_dir == Path::new("d"));
+        assert!(parse(&[]).is_none() && parse(&["verify", "--bot", "x"]).is_none());
     }
 
     #[test]

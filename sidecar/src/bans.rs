@@ -5,6 +5,7 @@
 //! because it is that of a hop of our own network and stands for everybody behind it, and none that authenticated requests come from
 //! too.
 
+pub mod exchange;
 mod proven;
 mod register;
 

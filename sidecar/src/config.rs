@@ -6,11 +6,17 @@
 //! person's and is taken as a whole. Paths and tokens survive as digests only.
 
 mod address;
+mod backend;
 mod certificate;
+mod delivery;
 mod filters;
 mod place;
 mod problem;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 mod rates;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod reload;
 mod secret;
 mod signature;
@@ -23,11 +29,17 @@ use std::{mem, net::IpAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
-pub use telegram_webhook_sidecar_config::HmacEncoding;
+pub use telegram_webhook_sidecar_config::{AnswerAfter, HmacEncoding};
 
 pub(crate) use self::problem::Findings;
+#[cfg(feature = "rabbitmq")]
+pub use self::rabbitmq::{RabbitMqAddress, RabbitMqMistake, RabbitMqSettings, RabbitMqTls};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisAddress, RedisMistake, RedisSettings, RedisTls};
 pub use self::{
     address::{ClientAddress, PortAddresses, SourceAddress},
+    backend::Backend,
+    delivery::{Delivery, DeliveryMode, ReplyMethods},
     place::Place,
     problem::{Problem, Problems},
     rates::{BanRule, Rate, Rates, StrangerRules},
@@ -160,6 +172,7 @@ impl Webhook {
             slots: self.slots.iter().map(|slot| slot.id).collect(),
             certificate_digest: self.certificate_digest.clone(),
             source_visible: None,
+            delivery: None,
         }
     }
 }

@@ -1,8 +1,13 @@
-//! sidecar/README.md is true: it has every metric, every outcome with its status, and every end of a connection, and no others.
+//! sidecar/README.md is true: it has every command, every path of the admin port, every metric, every outcome with its status, and
+//! every end of a connection, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::CommandFactory as _;
+use telegram_webhook_sidecar_config::DRAINED_PATH;
+
 use crate::{
+    args::Args,
     ingress::{Reject, every_reject},
     metrics::Metrics,
     server::ConnectionEnd,
@@ -24,10 +29,46 @@ fn rows(heading: &str) -> BTreeMap<&'static str, &'static str> {
 
 /// Names of all metrics, as they are registered: one with labels isn't rendered before it has any.
 fn registered() -> BTreeSet<&'static str> {
-    let source = include_str!("metrics.rs");
-    let calls = ["registry.register(", "encode_descriptor("].map(|call| source.split(call).skip(1));
-    let names = calls.into_iter().flatten();
+    let sources = [include_str!("metrics.rs"), include_str!("metrics/delivery.rs")];
+    let calls = ["registry.register(", "encode_descriptor("];
+    let names = sources.iter().flat_map(|source| calls.map(|call| source.split(call).skip(1))).flatten();
     names.filter_map(|arguments| arguments.trim_start().strip_prefix('"')?.split('"').next()).collect()
+}
+
+/// The paths of the admin port, as far as they are fixed.
+fn paths() -> BTreeSet<&'static str> {
+    let sources = [
+        include_str!("admin.rs"),
+        include_str!("admin/bans.rs"),
+        include_str!("admin/dead_letters.rs"),
+        include_str!("admin/depth.rs"),
+        include_str!("admin/drain.rs"),
+    ];
+    let texts = sources.into_iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+    let is_path =
+        |text: &&str| text.strip_prefix('/').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+    texts.filter(is_path).chain([DRAINED_PATH]).collect()
+}
+
+#[test]
+fn every_path_of_the_admin_port_is_documented() {
+    let documented = rows("\n## Admin port\n");
+    // those that others are below are parts by themselves
+    let parts = documented.keys().flat_map(|path| path.split('/').skip(1));
+    let documented: BTreeSet<_> = parts.filter(|part| !part.starts_with('<')).collect();
+    let paths = paths();
+    assert_eq!(documented, paths.iter().filter_map(|path| path.strip_prefix('/')).collect());
+}
+
+#[test]
+fn every_command_is_documented() {
+    let documented = rows("\n## Command line\n");
+    let names = documented.keys().filter_map(|row| row.split([' ', '`']).next());
+    let command = Args::command();
+    assert_eq!(
+        names.collect::<BTreeSet<_>>(),
+        command.get_subcommands().map(clap::Command::get_name).collect()
+    );
 }
 
 #[test]
@@ -46,7 +87,7 @@ fn every_metric_is_documented() {
 #[test]
 fn every_outcome_is_documented_with_its_status() {
     let rejects = every_reject();
-    let mut outcomes = BTreeMap::from([("delivered", "200".to_owned())]);
+    let mut outcomes = BTreeMap::from([("delivered", "200".to_owned()), ("stored", "200".to_owned())]);
     outcomes.extend(
         rejects
             .iter()

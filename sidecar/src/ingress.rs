@@ -1,7 +1,7 @@
 //! The request path: what a request on the webhook port goes through, stage by stage, until the CRM has its update.
 //!
 //! Each stage either passes on what the next one needs or refuses with a [`Reject`]. Answers have no body and say nothing beyond
-//! their status.
+//! their status, but for a call of the Bot API that the CRM was allowed to answer with.
 
 mod allow_ip;
 mod authenticate;
@@ -27,14 +27,16 @@ pub use self::{
     authenticate::{TOKEN_HEADER, verify_signature},
     reject::{Meaning, Reject},
 };
-use self::{dedup::Dedup, filter::Verdict, rate_limit::RateLimits};
+use self::{dedup::Dedup, filter::Verdict, rate_limit::RateLimits, update::Malformed};
 use crate::{
     app::Readiness,
     audit::Refusals,
     bans::Bans,
-    config::{CurrentPolicy, Policy, Webhook},
-    delivery::{Crm, Delivered},
+    config::{CurrentPolicy, DeliveryMode, Policy, Webhook},
+    delivery::{Crm, Delivered, Reply},
     metrics::Metrics,
+    queue::{self, Appended, Lane, QueueError, Reason},
+    queues::Queues,
     server::{
         HSTS, Handler, Peer, Standing, Turned,
         client_ip::{self, Arrival},
@@ -43,6 +45,9 @@ use crate::{
 
 /// Browsers never come here, but scanners grade the answer; there is no body whose type could be guessed.
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// What Telegram runs as a call of a method, where the CRM may answer with one.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static(HSTS);
 
@@ -57,6 +62,9 @@ const MIN_CONNECTIONS: usize = 512;
 pub struct Ingress {
     pub policy: CurrentPolicy,
     pub dedup: Dedup,
+    /// Where updates are stored.
+    pub queues: Arc<Queues>,
+    /// Who gets those that aren't.
     pub crm: Crm,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
@@ -64,6 +72,13 @@ pub struct Ingress {
     pub rate_limits: RateLimits,
     pub bans: Arc<Bans>,
     pub refusals: Refusals,
+}
+
+/// What became of an update that was let through.
+enum Accepted {
+    Stored,
+    /// The CRM has it, and may have answered with a call of the Bot API.
+    Delivered(Option<Reply>),
 }
 
 /// What the stages have found out about a request so far, for the log and the metrics.
@@ -87,23 +102,29 @@ impl Ingress {
         let (head, body) = request.into_parts();
         let result = self.receive(peer, &head, body, &mut seen).await;
         let result = result.map_err(|reject| self.refuse_stranger(&self.policy.load(), &seen, reject));
-        let mut response = match &result {
-            Ok(Delivered { .. }) => {
-                self.metrics.request_delivered(&seen);
+        let mut response = match result {
+            Ok(accepted) => {
+                self.metrics.request_accepted(&seen, accepted.label());
                 // nothing of it is worked out unless somebody wants to know
                 tracing::debug!(
                     webhook = seen.webhook_name(),
                     update_id = seen.update.map(|(id, _)| id),
                     kind = seen.update.map(|(_, kind)| kind),
-                    "update delivered"
+                    outcome = accepted.label(),
+                    "update accepted"
                 );
                 // hyper takes the answer's map for the next request: by and by there is one of the right size, made once
-                empty(StatusCode::OK, head.headers)
+                let mut response = empty(StatusCode::OK, head.headers);
+                if let Accepted::Delivered(Some(reply)) = accepted {
+                    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+                    *response.body_mut() = Full::new(reply.into_body());
+                }
+                response
             }
             Err(reject) => {
                 let meaning = reject.meaning();
                 self.metrics.request_refused(&seen, meaning.label);
-                self.refusals.refused(reject, &meaning, &seen);
+                self.refusals.refused(&reject, &meaning, &seen);
                 // strangers may have made the request's as large as they could
                 let mut response = empty(meaning.status, HeaderMap::new());
                 // hyper writes it by itself, but not for a HEAD
@@ -126,7 +147,7 @@ impl Ingress {
         head: &Parts,
         body: B,
         seen: &mut Seen,
-    ) -> Result<Delivered, Reject> {
+    ) -> Result<Accepted, Reject> {
         let webhook = self.authenticate(&self.policy.load(), peer, head, seen)?;
         let body = body::read(body, &head.headers, &webhook.limits).await?;
         if let Some(signature) = &webhook.signature {
@@ -136,11 +157,57 @@ impl Ingress {
             self.bans.authenticated(&self.policy.load(), seen.client);
         }
         self.rate_limits.authenticated(seen.client, &webhook)?;
-        self.judge(&webhook, &body, seen)?;
+        match &webhook.delivery.mode {
+            DeliveryMode::Queued { .. } => self.store(&webhook, body, seen).await,
+            DeliveryMode::Synchronous { .. } => self.hand_over(webhook, body, seen).await,
+        }
+    }
+
+    /// The last stages, where updates are stored.
+    async fn store(&self, webhook: &Webhook, body: Bytes, seen: &mut Seen) -> Result<Accepted, Reject> {
+        if self.readiness.is_closed() {
+            // another pod stores it
+            return Err(QueueError::Closed.into());
+        }
+        let received_at = self.queues.clock().now();
+        let update = match self.judge(webhook, &body, seen) {
+            Ok(update) => {
+                let (update_id, lane) = (Some(update.update_id), Lane::of(&update));
+                let expires_at = queue::life(update.kind).map(|life| received_at + life);
+                queue::Update { update_id, lane, received_at, expires_at, body }
+            }
+            Err(Reject::Malformed(malformed)) => {
+                self.set_aside(webhook, body, malformed).await?;
+                return Err(malformed.into());
+            }
+            Err(reject) => return Err(reject),
+        };
+        match self.queues.append(webhook, update).await? {
+            Appended::Stored => Ok(Accepted::Stored),
+            Appended::Duplicate => Err(Reject::Duplicate),
+        }
+    }
+
+    /// Keeps what we can't read: perhaps somebody can.
+    async fn set_aside(&self, webhook: &Webhook, body: Bytes, malformed: Malformed) -> Result<(), Reject> {
+        let received_at = self.queues.clock().now();
+        let update =
+            queue::Update { update_id: None, lane: Lane::alone(0), received_at, expires_at: None, body };
+        let reason = Reason::Malformed(malformed.to_string());
+        Ok(self.queues.bury(webhook, update, reason).await?)
+    }
+
+    /// The last stages, where nothing is stored.
+    async fn hand_over(
+        &self,
+        webhook: Arc<Webhook>,
+        body: Bytes,
+        seen: &mut Seen,
+    ) -> Result<Accepted, Reject> {
+        let update_id = self.judge(&webhook, &body, seen)?.update_id;
         let claim = self.dedup.claim(webhook.bot_id, &body, webhook.limits.upstream_timeout).await?;
-        let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-        let delivered = self.crm.deliver(webhook, content_type, body, claim).await?;
-        Ok(delivered)
+        let Delivered { reply } = self.crm.deliver(webhook, update_id, body, claim).await?;
+        Ok(Accepted::Delivered(reply))
     }
 
     /// The stages that need the head alone, all of them by one version of the policy.
@@ -189,13 +256,18 @@ impl Ingress {
         taken.err().unwrap_or(reject)
     }
 
-    /// Reads the update, and refuses it where the CRM doesn't want it.
-    fn judge(&self, webhook: &Webhook, body: &[u8], seen: &mut Seen) -> Result<(), Reject> {
+    /// Reads the update's id, and refuses the update where the CRM doesn't want it.
+    fn judge<'b>(
+        &self,
+        webhook: &Webhook,
+        body: &'b [u8],
+        seen: &mut Seen,
+    ) -> Result<update::Update<'b>, Reject> {
         let update = update::parse(body)?;
         seen.update = Some((update.update_id, update.kind.label()));
         self.metrics.update_received(webhook, update.kind);
         match webhook.filter.judge(&update, body) {
-            Verdict::Forward => Ok(()),
+            Verdict::Forward => Ok(update),
             Verdict::Drop(rule) => Err(Reject::Filtered(rule)),
         }
     }
@@ -229,6 +301,18 @@ impl Handler for Ingress {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
         self.answer(peer, request)
+    }
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Name in metrics and logs.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Delivered(_) => "delivered",
+        }
     }
 }
 

@@ -8,17 +8,24 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use telegram_webhook_sidecar::{
-    admin::{self, AskError},
+    admin::{
+        self, AskError,
+        dead_letters::command::{Asked, CommandError},
+    },
     app::{App, StartError, runtime, signals},
-    args::{Args, BansArgs, BansCommand, Command, ConfigSource, FilterTestArgs, RunArgs},
+    args::{
+        AdminArgs, Args, BansArgs, BansCommand, Command, ConfigSource, DrainArgs, FilterTestArgs,
+        JournalArgs, RunArgs,
+        dead_letters::{DeadLettersArgs, DeadLettersCommand},
+    },
     check,
     filter_test::{self, TestError},
-    logging,
+    journal, logging,
 };
 
 /// `EX_USAGE` of sysexits.h: the configuration is wrong or not there, and starting again won't help before it changes.
 const EXIT_CONFIGURATION: u8 = 64;
-/// `EX_DATAERR`: there is no update to try, or one that is none.
+/// `EX_DATAERR`: there is no update to try, or one that is none; a journal is damaged.
 const EXIT_DATA: u8 = 65;
 
 fn main() -> ExitCode {
@@ -42,12 +49,12 @@ fn start() -> anyhow::Result<ExitCode> {
         match args.command {
             Command::Run(options) => run(options).await,
             Command::Check(config) => check(&config),
-            Command::Drain(options) => {
-                admin::drain::request(options.admin_address).await?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Command::Drain(options) => drain(&options).await,
+            Command::Journal(options) => journal(&options),
             Command::FilterTest(options) => filter_test(&options),
             Command::Bans(options) => bans(options).await,
+            Command::Queue(options) => queue(&options).await,
+            Command::DeadLetters(options) => dead_letters(options).await,
         }
     })
 }
@@ -63,16 +70,58 @@ async fn bans(options: BansArgs) -> anyhow::Result<ExitCode> {
             writeln!(io::stdout(), "{said}")?;
             Ok(ExitCode::SUCCESS)
         }
-        // the sidecar's own words
-        Err(AskError::Refused { reason, .. }) => {
-            writeln!(io::stderr(), "{reason}")?;
-            Ok(ExitCode::FAILURE)
-        }
-        Err(error) => {
-            writeln!(io::stderr(), "{error}")?;
-            Ok(ExitCode::FAILURE)
-        }
+        Err(error) => not_told(&error),
     }
+}
+
+/// A preStop hook: it fails only where there is nobody to drain.
+async fn drain(options: &DrainArgs) -> anyhow::Result<ExitCode> {
+    let DrainArgs { wait, admin } = options;
+    if let Some(left) = admin::drain::request(admin.admin_address, *wait).await? {
+        writeln!(io::stderr(), "{left}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn queue(options: &AdminArgs) -> anyhow::Result<ExitCode> {
+    match admin::depth::list(options.admin_address).await {
+        Ok(entries) => {
+            writeln!(io::stdout(), "{}", admin::depth::shown(&entries))?;
+            let known = entries.iter().all(|entry| entry.waiting.is_some());
+            Ok(if known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Err(error) => not_told(&error),
+    }
+}
+
+async fn dead_letters(options: DeadLettersArgs) -> anyhow::Result<ExitCode> {
+    let DeadLettersArgs { command, webhook, admin } = options;
+    let asked = Asked { admin: admin.admin_address, webhook };
+    let output = &mut io::stdout();
+    let told = match command.unwrap_or_default() {
+        DeadLettersCommand::List(conditions) => asked.list(&conditions.into(), output).await,
+        DeadLettersCommand::Show { id } => asked.show(id, output).await,
+        DeadLettersCommand::Replay { which, dry_run } => asked.replay(&which.into(), dry_run, output).await,
+    };
+    match told {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(CommandError::Ask(error)) => not_told(&error),
+        Err(error @ CommandError::Write(_)) => Err(error.into()),
+    }
+}
+
+/// What the sidecar at the admin port refused, in its own words, or why it couldn't be asked.
+fn not_told(error: &AskError) -> anyhow::Result<ExitCode> {
+    match error {
+        AskError::Refused { reason, .. } => writeln!(io::stderr(), "{reason}")?,
+        error => writeln!(io::stderr(), "{error}")?,
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn journal(options: &JournalArgs) -> anyhow::Result<ExitCode> {
+    let is_sound = journal::run(options, io::stdout().lock()).context("look at the journals")?;
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) })
 }
 
 fn filter_test(options: &FilterTestArgs) -> anyhow::Result<ExitCode> {

@@ -1,11 +1,13 @@
 //! What the sidecar counts. Labels have few values: names of webhooks, ids of slots and closed sets of words; never a secret,
 //! an address or anything a client sent.
 
+mod delivery;
 mod tally;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub use self::tally::Tally;
+use self::delivery::DeliveryMetrics;
+pub use self::{delivery::Left, tally::Tally};
 use crate::{config::Webhook, ingress::Seen, logging, server::ConnectionEnd};
 use prometheus_client::{
     collector::Collector,
@@ -40,6 +42,7 @@ pub struct Metrics {
     last_reload_successful: Gauge,
     bans: Counter,
     bans_active: Gauge,
+    delivery: DeliveryMetrics,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -117,6 +120,7 @@ impl Metrics {
             last_reload_successful: Gauge::default(),
             bans: Counter::default(),
             bans_active: Gauge::default(),
+            delivery: DeliveryMetrics::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -175,6 +179,7 @@ impl Metrics {
         );
         registry.register("bans", "Bans of clients that failed to authenticate too often", self.bans.clone());
         registry.register("bans_active", "Clients that are banned for a while", self.bans_active.clone());
+        self.delivery.register(&mut registry);
         registry.register_collector(Box::new(LostLogLines));
         registry
     }

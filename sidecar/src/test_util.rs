@@ -4,8 +4,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use telegram_webhook_sidecar_config::{
-    CONFIG_FILE, ClientAddress, Filter, Limits, Slot, SourceAddress, TLS_CERT_FILE, TLS_KEY_FILE, Upstream,
-    WebhookConfig,
+    CONFIG_FILE, ClientAddress, Delivery, DeliveryMode, Filter, Limits, Slot, SourceAddress, TLS_CERT_FILE,
+    TLS_KEY_FILE, Upstream, WebhookConfig,
 };
 
 use crate::config::{CurrentPolicy, Policy, Snapshot};
@@ -24,6 +24,7 @@ pub(crate) fn raw_config(name: &str) -> WebhookConfig {
         hmac: None,
         limits: Limits::default(),
         filter: Filter::default(),
+        delivery: Delivery { mode: DeliveryMode::Synchronous, ..Delivery::default() },
     }
 }
 

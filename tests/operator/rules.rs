@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use telegram_webhook_crds::{DeletionPolicy, TelegramWebhook};
 use telegram_webhook_tests::shared;
 
+mod delivery;
 mod request_path;
 
 /// A resource as a user would write it.
@@ -43,6 +44,8 @@ fn mistakes_are_refused_with_the_field_and_the_fix() {
         refuse_mistakes(&client).await;
         request_path::accept(&client).await;
         request_path::refuse(&client).await;
+        delivery::accept(&client).await;
+        delivery::refuse(&client).await;
         Ok(())
     });
 }

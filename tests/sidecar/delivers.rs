@@ -32,7 +32,10 @@ async fn the_crm_gets_the_bytes_unchanged_and_not_the_token() -> anyhow::Result<
     assert_eq!(header("host"), Some(&*format!("127.0.0.1:{}", fixture.crm.port)));
     assert_eq!(header("content-length"), Some(&*body.len().to_string()));
     assert_eq!(header(TOKEN_HEADER), None);
-    assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
+    assert!(header("webhook-id").is_some_and(|id| id.ends_with("-1")), "{:?}", head.headers);
+    assert!(header("webhook-timestamp").is_some_and(|seconds| seconds.parse::<u64>().is_ok()));
+    assert_eq!(header("telegram-webhook-attempt"), Some("1"));
+    assert_eq!(head.headers.len(), 6, "{:?}", head.headers);
     Ok(())
 }
 
@@ -40,10 +43,9 @@ async fn the_crm_gets_the_bytes_unchanged_and_not_the_token() -> anyhow::Result<
 async fn an_update_that_was_delivered_is_named_for_whoever_wants_to_know() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     assert_eq!(fixture.ask(request(PATH, TOKEN, update(7))).await?.status, 200);
-    let line: Value = serde_json::from_str(&fixture.sidecar.logged(0, "update delivered").await?)?;
+    let line: Value = serde_json::from_str(&fixture.sidecar.logged(0, "update accepted").await?)?;
     assert_eq!(line["level"], "DEBUG", "{line}");
-    let fields =
-        json!({"message": "update delivered", "webhook": WEBHOOK, "update_id": 7, "kind": "message"});
+    let fields = json!({"message": "update accepted", "outcome": "delivered", "webhook": WEBHOOK, "update_id": 7, "kind": "message"});
     assert_eq!(line["fields"], fields);
     Ok(())
 }

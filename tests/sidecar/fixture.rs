@@ -1,7 +1,7 @@
 //! A sidecar with one bot and its CRM, ready to be sent requests.
 
 use anyhow::bail;
-use telegram_webhook_sidecar_config::{AddressSource, ClientAddress, WebhookConfig};
+use telegram_webhook_sidecar_config::{AddressSource, ClientAddress, DeliveryMode, WebhookConfig};
 use telegram_webhook_tests::{
     pki::{Authority, Leaf},
     sidecar::{ConfigFolder, DEADLINE, Sidecar},
@@ -69,12 +69,14 @@ impl Fixture {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts with a configuration that differs from the usual one.
+    /// Starts with a configuration that differs from the usual one. In that the answer tells what became of an update at the CRM:
+    /// nothing is stored.
     pub async fn start_with(change: impl FnOnce(&mut WebhookConfig)) -> anyhow::Result<Self> {
         let crm = Crm::start().await?;
         let authority = Authority::new()?;
         let certificate = authority.issue(HOST)?;
         let mut config = config(NAME, HOST, crm.port);
+        config.delivery.mode = DeliveryMode::Synchronous;
         change(&mut config);
         let mut folder = ConfigFolder::new()?;
         folder.set(NAME, &config, &certificate);

@@ -14,6 +14,7 @@ mod filter_test;
 mod filters;
 mod lifecycle;
 mod limits;
+mod queued;
 mod refuses;
 mod reload;
 mod secrets;

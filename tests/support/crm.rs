@@ -7,6 +7,8 @@
 //! | `GET /received` | `[{"updateId", "chatId", "secretHeader"}]`, oldest first |
 //! | `POST /control` with `{"status": 503}` | from now on updates are answered with that status |
 //! | `GET /healthz` | 200 |
+//!
+//! Several of them can hand what they get on to one more, which sees what all have accepted, in order: see [`serve_for`].
 
 use std::{
     convert::Infallible,
@@ -14,16 +16,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// The header in which Telegram sends its secret; a CRM behind the sidecar never sees it.
 pub const SECRET_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
+
+/// Where it takes updates.
+pub const UPDATES: &str = "/webhooks/telegram";
 
 /// One update that the CRM accepted.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -50,16 +58,46 @@ struct State {
     status: StatusCode,
 }
 
+/// One more CRM, to which updates are handed on before they are accepted.
+#[derive(Clone)]
+struct Collector {
+    client: Client<HttpConnector, Full<Bytes>>,
+    uri: Uri,
+}
+
+impl Collector {
+    /// Its answer's status.
+    async fn hand_on(&self, body: Bytes) -> StatusCode {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        request.uri_mut().clone_from(&self.uri);
+        self.client
+            .request(request)
+            .await
+            .map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status())
+    }
+}
+
 /// Serves the CRM on `listener` until the future is dropped.
 pub async fn serve(listener: TcpListener) {
+    serve_with(listener, None).await;
+}
+
+/// The same, but an update is accepted only once the CRM at `collector` has accepted it.
+pub async fn serve_for(listener: TcpListener, collector: Uri) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    serve_with(listener, Some(Collector { client, uri: collector })).await;
+}
+
+async fn serve_with(listener: TcpListener, collector: Option<Collector>) {
     let state = Arc::new(Mutex::new(State { received: Vec::new(), status: StatusCode::OK }));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        let state = Arc::clone(&state);
+        let (state, collector) = (Arc::clone(&state), collector.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&state), request));
+            let service = service_fn(move |request| answer(Arc::clone(&state), collector.clone(), request));
             // a client that goes away is no news to a sample
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
@@ -68,6 +106,7 @@ pub async fn serve(listener: TcpListener) {
 
 async fn answer(
     state: Arc<Mutex<State>>,
+    collector: Option<Collector>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -77,7 +116,15 @@ async fn answer(
     let body = body.to_bytes();
     let secret_header = head.headers.contains_key(SECRET_HEADER);
     Ok(match (&head.method, head.uri.path()) {
-        (&Method::POST, "/webhooks/telegram") => take_update(&mut lock(&state), &body, secret_header),
+        (&Method::POST, UPDATES) => {
+            if let Some(collector) = collector {
+                let status = collector.hand_on(body.clone()).await;
+                if !status.is_success() {
+                    return Ok(plain(status));
+                }
+            }
+            take_update(&mut lock(&state), &body, secret_header)
+        }
         (&Method::GET, "/received") => json(&lock(&state).received),
         (&Method::POST, "/control") => match serde_json::from_slice::<Control>(&body)
             .ok()

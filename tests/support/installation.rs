@@ -38,6 +38,7 @@ pub const SCENARIOS: &[&str] = &[
     "shared",
     "neighbours",
     "suspended",
+    "rolling",
 ];
 
 /// The product installed on a cluster.

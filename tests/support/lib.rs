@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod pki;
 pub mod pod_http;
 pub mod scenario;
+pub mod servers;
 pub mod shared;
 pub mod sidecar;
 pub mod telegram;

@@ -7,5 +7,6 @@ mod deletion;
 mod delivery;
 mod mistakes;
 mod registration;
+mod rolling;
 mod shared_pod;
 mod world;

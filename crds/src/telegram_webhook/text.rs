@@ -1,4 +1,4 @@
-//! Texts of one spelling: lengths of time and networks.
+//! Texts of one spelling: lengths of time, sizes and networks.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
 pub struct Period(pub String);
+
+/// A size on disk: a whole number and one of `Mi` and `Gi`, such as `512Mi`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Size(pub String);
 
 /// A network in CIDR notation as Kubernetes writes it, such as `10.0.0.0/8` and `2001:db8::/32`: no bits beyond the prefix, lower
 /// case, no zeros in front, and not the whole internet.
@@ -56,6 +61,43 @@ impl JsonSchema for Period {
     }
 }
 
+// === impl Size ===
+
+impl Size {
+    /// In bytes; `None` if it isn't written as it must be.
+    pub fn bytes(&self) -> Option<u64> {
+        let (number, shift) = match (self.0.strip_suffix("Mi"), self.0.strip_suffix("Gi")) {
+            (Some(number), _) => (number, 20),
+            (_, Some(number)) => (number, 30),
+            (None, None) => return None,
+        };
+        let plain = !number.starts_with('0')
+            && (1..=5).contains(&number.len())
+            && number.bytes().all(|digit| digit.is_ascii_digit());
+        plain.then(|| number.parse::<u64>().ok()?.checked_shl(shift)).flatten()
+    }
+}
+
+impl From<&str> for Size {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "maxLength": 7, "pattern": "^[1-9][0-9]{0,4}[MG]i$"})
+    }
+}
+
 // === impl Network ===
 
 impl JsonSchema for Network {
@@ -94,6 +136,18 @@ mod tests {
             "é",
         ] {
             assert_eq!(Period::from(text).seconds(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_a_number_and_a_unit() {
+        for (text, bytes) in [("64Mi", 67_108_864), ("1Gi", 1 << 30), ("99999Gi", 99_999 << 30)] {
+            assert_eq!(Size::from(text).bytes(), Some(bytes), "{text}");
+        }
+        for text in
+            ["", "Mi", "0Mi", "064Mi", "64", "64M", "64MiB", "1.5Gi", "-1Gi", "+1Gi", "100000Mi", "1 Gi"]
+        {
+            assert_eq!(Size::from(text).bytes(), None, "{text}");
         }
     }
 }

@@ -1,20 +1,19 @@
 //! Decides what happens to a pod that opted in: a patch that puts the sidecar in, or a denial that says what to do. Pure
 //! and idempotent: a pod that is injected already and up to date gets an empty patch.
-//!
-//! The patch is made of single operations with explicit places, so nothing of the pod is replaced but what is ours, and
-//! fields that this program doesn't know survive.
 
 mod denial;
+mod drain;
 mod images;
+mod patch;
 mod pod;
 mod sidecar;
+mod state;
 
 use std::collections::BTreeMap;
 
-use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, jsonptr::PointerBuf};
+use json_patch::Patch;
 use kube::core::DynamicObject;
 use serde::Deserialize as _;
-use serde_json::{Value, json};
 use telegram_webhook_crds::{
     ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT,
     WEBHOOK_PORT_NAME,
@@ -23,8 +22,10 @@ use telegram_webhook_crds::{
 pub use self::{denial::Denial, images::Images};
 use self::{
     pod::{Container, PodSpec},
-    sidecar::{INJECTED_ANNOTATION, NO_TOKEN_VOLUME, Qos, STATE_VOLUME},
+    sidecar::{DISK, NO_TOKEN_VOLUME, Qos, Surroundings},
+    state::STATE_VOLUME,
 };
+use crate::place::Injected;
 
 /// The container that kubectl takes when none is named; without it that would be the sidecar.
 const DEFAULT_CONTAINER_ANNOTATION: &str = "kubectl.kubernetes.io/default-container";
@@ -57,11 +58,19 @@ pub fn inject(
     }
     check_certificates(&matching)?;
     check_pod(&spec)?;
-    Ok(Injection {
-        patch: patch(pod, &spec, &matching, images),
-        webhooks: matching.iter().map(|webhook| sidecar::name(webhook).to_owned()).collect(),
-        warnings: warnings(&spec),
-    })
+    let injected = Injected::new(&matching, state::volume(&matching, &spec)?);
+    let wait_seconds = drain::wait_seconds(&matching, &spec);
+    let surroundings = Surroundings {
+        qos: qos(&spec),
+        injected: &injected,
+        wait_seconds,
+        disk_is_limited: other_containers(&spec).any(limits_disk),
+    };
+    let patch = patch::patch((pod, &spec), &matching, &surroundings, images);
+    let mut warnings = warnings(&spec);
+    warnings.extend(state::warning(&injected, &spec));
+    warnings.extend(wait_seconds.and_then(|_| drain::warning(&spec)));
+    Ok(Injection { patch, webhooks: injected.webhooks, warnings })
 }
 
 /// The resources that select a pod with these labels, sorted by name. One that is being deleted selects nothing: its
@@ -159,89 +168,6 @@ fn warnings(spec: &PodSpec) -> Vec<String> {
     warnings
 }
 
-/// The operations that lead from `pod` to an injected pod.
-fn patch(pod: &DynamicObject, spec: &PodSpec, matching: &[&TelegramWebhook], images: &Images) -> Patch {
-    let mut operations = Vec::new();
-    patch_annotations(pod, spec, matching, &mut operations);
-    patch_container(pod, spec, images, &mut operations);
-    patch_volumes(pod, matching, &mut operations);
-    Patch(operations)
-}
-
-fn patch_annotations(
-    pod: &DynamicObject,
-    spec: &PodSpec,
-    matching: &[&TelegramWebhook],
-    operations: &mut Vec<PatchOperation>,
-) {
-    let present = pod.metadata.annotations.as_ref();
-    let mut missing = BTreeMap::from([(INJECTED_ANNOTATION, sidecar::annotation(matching))]);
-    if let Some(app) = spec.containers.first() {
-        let chosen = present.and_then(|annotations| annotations.get(DEFAULT_CONTAINER_ANNOTATION));
-        missing.insert(DEFAULT_CONTAINER_ANNOTATION, chosen.unwrap_or(&app.name).clone());
-    }
-    let Some(present) = present else {
-        operations.push(add(&["metadata", "annotations"], json!(missing)));
-        return;
-    };
-    for (key, value) in missing {
-        // "add" replaces the value of a key that is there already
-        if present.get(key) != Some(&value) {
-            operations.push(add(&["metadata", "annotations", key], json!(value)));
-        }
-    }
-}
-
-/// First in the list: started before, and stopped after, everything else in the pod.
-fn patch_container(
-    pod: &DynamicObject,
-    spec: &PodSpec,
-    images: &Images,
-    operations: &mut Vec<PatchOperation>,
-) {
-    let mut wanted = sidecar::container(&images.injected, qos(spec));
-    let present = &pod.data["spec"]["initContainers"];
-    match position(spec) {
-        Some(index) => {
-            keep_what_others_decide(&mut wanted, &present[index], images);
-            if present[index] != wanted {
-                operations.push(replace(&["spec", "initContainers", &index.to_string()], wanted));
-            }
-        }
-        None if present.is_array() => operations.push(add(&["spec", "initContainers", "0"], wanted)),
-        None => operations.push(add(&["spec", "initContainers"], json!([wanted]))),
-    }
-}
-
-/// Admission plugins and other webhooks come after us, and we are asked again: when an image is pulled (AlwaysPullImages), what
-/// the container may use (LimitRange) and where the image comes from (mirrors, digests) is for them to say. What the sidecar does
-/// is not.
-fn keep_what_others_decide(wanted: &mut Value, present: &Value, images: &Images) {
-    for field in ["imagePullPolicy", "resources", "resizePolicy"] {
-        if let Some(value) = present.get(field) {
-            wanted[field] = value.clone();
-        }
-    }
-    if let Some(image) = present["image"].as_str().filter(|image| images.allow(image)) {
-        wanted["image"] = json!(image);
-    }
-}
-
-fn patch_volumes(pod: &DynamicObject, matching: &[&TelegramWebhook], operations: &mut Vec<PatchOperation>) {
-    let wanted = sidecar::volumes(matching);
-    let Some(present) = pod.data["spec"]["volumes"].as_array() else {
-        operations.push(add(&["spec", "volumes"], json!(wanted)));
-        return;
-    };
-    for volume in wanted {
-        match present.iter().position(|other| other["name"] == volume["name"]) {
-            Some(index) if present.get(index) == Some(&volume) => {}
-            Some(index) => operations.push(replace(&["spec", "volumes", &index.to_string()], volume)),
-            None => operations.push(add(&["spec", "volumes", "-"], volume)),
-        }
-    }
-}
-
 /// Where the sidecar is among the init containers, if it is in the pod already.
 fn position(spec: &PodSpec) -> Option<usize> {
     let mut containers = spec.init_containers.iter().flatten();
@@ -269,14 +195,9 @@ fn qos(spec: &PodSpec) -> Qos {
     if other_containers(spec).all(guaranteed) { Qos::Guaranteed } else { Qos::Other }
 }
 
-fn add(path: &[&str], value: Value) -> PatchOperation {
-    let path = PointerBuf::from_tokens(path.iter().copied());
-    PatchOperation::Add(AddOperation { path, value })
-}
-
-fn replace(path: &[&str], value: Value) -> PatchOperation {
-    let path = PointerBuf::from_tokens(path.iter().copied());
-    PatchOperation::Replace(ReplaceOperation { path, value })
+fn limits_disk(container: &Container) -> bool {
+    let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+    limits.is_some_and(|limits| limits.contains_key(DISK))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     dereference::{PodSeen, Sidecar},
     status::{Reason, Report},
 };
+use crate::place::Place;
 
 /// What a sidecar must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Expected {
     pub certificate: Option<String>,
     /// The Secrets with the two.
     pub secrets: [String; 2],
+    /// Where its queue must be, if it is to have one.
+    pub place: Option<Place>,
 }
 
 // === impl Expected ===
@@ -50,7 +53,13 @@ pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Ack
         let served = sidecar.loaded.as_ref().map(|loaded| &loaded.certificate_digest);
         expected.certificate.is_none() || expected.certificate.as_ref() == served
     };
-    let is_outdated = |sidecar: &Sidecar| !expected.secrets.iter().all(|name| sidecar.secrets.contains(name));
+    let is_misplaced = |sidecar: &Sidecar| match (&sidecar.place, &expected.place) {
+        (Some(place), Some(wanted)) => !place.is_enough_for(wanted),
+        (_, None) | (None, _) => false,
+    };
+    let is_outdated = |sidecar: &Sidecar| {
+        !expected.secrets.iter().all(|name| sidecar.secrets.contains(name)) || is_misplaced(sidecar)
+    };
     let counts = Counts {
         selected: pods.len(),
         bare: pods.len() - sidecars.len(),
@@ -102,7 +111,7 @@ fn sidecars_ready(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
     } else if counts.outdated > 0 {
         (
             Reason::SidecarOutdated,
-            "spec.workload.selector: selects pods whose sidecar was started before this resource, or with another Secret than spec.endpoint.tls.secretRef, and can't load what is declared now; restart their workload (kubectl rollout restart)",
+            "spec.workload.selector: selects pods whose sidecar was started before this resource, with another Secret than spec.endpoint.tls.secretRef, or with less room or another volume than spec.delivery.backend.embedded, and can't do what is declared now; restart their workload (kubectl rollout restart)",
         )
     } else if counts.ready == 0 {
         (
@@ -159,6 +168,7 @@ mod tests {
             superseded: None,
             certificate: Some("certificate".into()),
             secrets: ["child".into(), "tls".into()],
+            place: None,
         }
     }
 
@@ -169,19 +179,20 @@ mod tests {
             slots: vec![1],
             certificate_digest: certificate.into(),
             source_visible: None,
+            delivery: None,
         }
     }
 
     fn pod(ready: bool, sidecar: bool, digest: Option<&str>) -> PodSeen {
         let loaded = digest.map(|digest| loaded(digest, "certificate"));
-        let sidecar = sidecar.then(|| Sidecar { secrets: expected().secrets.into(), loaded });
+        let sidecar = sidecar.then(|| Sidecar { secrets: expected().secrets.into(), place: None, loaded });
         PodSeen { ready, sidecar }
     }
 
     /// A ready pod whose sidecar reads these Secrets.
     fn pod_reading(secrets: &[&str], loaded: Option<LoadedWebhook>) -> PodSeen {
         let secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
-        PodSeen { ready: true, sidecar: Some(Sidecar { secrets, loaded }) }
+        PodSeen { ready: true, sidecar: Some(Sidecar { secrets, place: None, loaded }) }
     }
 
     fn reasons(pods: &[PodSeen]) -> (Acknowledgement, Vec<(ConditionType, Reason)>) {

@@ -21,12 +21,12 @@ use super::{
     acknowledgement::Acknowledgement,
     build::Prepared,
     dereference::Found,
-    stored::{ACCEPTED_FILE, Accepted, REFUSED_FILE, Refused, SUPERSEDED_FILE, put},
+    stored::{ACCEPTED_FILE, Accepted, FORMER_KEY_FILE, REFUSED_FILE, Refused, SUPERSEDED_FILE, put},
 };
 use crate::kubernetes::{Error, within};
 
 /// The keys of the child Secret that we write.
-const OWN_KEYS: [&str; 4] = [CONFIG_FILE, ACCEPTED_FILE, REFUSED_FILE, SUPERSEDED_FILE];
+const OWN_KEYS: [&str; 5] = [CONFIG_FILE, ACCEPTED_FILE, REFUSED_FILE, SUPERSEDED_FILE, FORMER_KEY_FILE];
 
 /// The cluster has the children.
 #[derive(Debug)]
@@ -70,9 +70,13 @@ pub async fn apply(
     acknowledgement: Acknowledgement,
 ) -> Result<Applied, Error> {
     // no `..`: a new child must not be forgotten here
-    let Prepared { secret, mut service, expected: _, wanted } = prepared;
+    let Prepared { secret, signing, mut service, expected: _, wanted } = prepared;
     if acknowledgement != Acknowledgement::Complete {
         keep_selector(&mut service, found.child_service.as_ref());
+    }
+    // before any sidecar signs with it: the CRM must be able to know it
+    if let Some(signing) = signing {
+        create_secret(client, &signing).await?;
     }
     // the Secret first: the pods that the Service leads to need it
     let live = apply_secret(client, secret.clone(), found.child_secret.as_ref()).await?;
@@ -83,11 +87,10 @@ pub async fn apply(
 /// A slot must never be replaced unseen: the first write fails if somebody else was faster, each later one if the Secret
 /// isn't the one that was read.
 async fn apply_secret(client: &Client, mut wanted: Secret, live: Option<&Secret>) -> Result<Secret, Error> {
-    let secrets = Api::<Secret>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
     let Some(live) = live else {
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        return within(secrets.create(&params, &wanted)).await;
+        return create_secret(client, &wanted).await;
     };
+    let secrets = Api::<Secret>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
     // what isn't wanted any more has to go; keys of others aren't ours to remove
     let gone = |key: &&str| key_of(live, key).is_some() && key_of(&wanted, key).is_none();
     if !OWN_KEYS.iter().any(gone) && has_all_of(live, &wanted) {
@@ -95,6 +98,12 @@ async fn apply_secret(client: &Client, mut wanted: Secret, live: Option<&Secret>
     }
     wanted.metadata.resource_version.clone_from(&live.metadata.resource_version);
     within(secrets.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(&wanted))).await
+}
+
+async fn create_secret(client: &Client, wanted: &Secret) -> Result<Secret, Error> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    within(secrets.create(&params, wanted)).await
 }
 
 fn selector(service: &Service) -> Option<&BTreeMap<String, String>> {

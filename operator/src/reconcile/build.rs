@@ -12,11 +12,17 @@ use kube::api::ObjectMeta;
 use telegram_webhook_crds::{
     FIELD_MANAGER, INJECT_LABEL, SIDECAR_CONTAINER, WEBHOOK_LABEL, WEBHOOK_PORT_NAME, child_name,
 };
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig, digest};
+use telegram_webhook_sidecar_config::{CONFIG_FILE, Delivery, Slot, WebhookConfig, digest};
 
+mod signing;
+
+use self::signing::Signing;
 use super::{
     acknowledgement::Expected,
-    stored::{ACCEPTED_FILE, Accepted, Material, REFUSED_FILE, SUPERSEDED_FILE, Slots, Stored, put, slots},
+    stored::{
+        ACCEPTED_FILE, Accepted, FORMER_KEY_FILE, Material, REFUSED_FILE, SUPERSEDED_FILE, Slots, Stored,
+        put, slots,
+    },
     validate::ValidatedWebhook,
 };
 use crate::telegram::WebhookParameters;
@@ -31,6 +37,8 @@ pub const OVERLAP: Duration = Duration::from_mins(10);
 pub struct Prepared {
     /// Holds the sidecar's configuration.
     pub secret: Secret,
+    /// Holds the key that deliveries are signed with, if it had to be made.
+    pub signing: Option<Secret>,
     /// Leads to the sidecars.
     pub service: Service,
     /// What the sidecars must have.
@@ -53,6 +61,7 @@ pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> 
         // numbers go on even if the Secret was lost
         newest: stored.and_then(Stored::newest).max(registered).unwrap_or_default(),
     };
+    let signing = Signing::new(webhook, &material, now);
     let slots = slots(known, &webhook.path_prefix, material);
     let wanted = wanted(webhook, &slots);
     let config = WebhookConfig {
@@ -66,6 +75,7 @@ pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> 
         hmac: webhook.hmac.clone(),
         limits: webhook.limits.clone(),
         filter: webhook.filter.clone(),
+        delivery: Delivery { signing_keys: signing.keys(), ..webhook.delivery.delivery.clone() },
     };
     let bytes = config.to_bytes();
     let digest = digest(&bytes);
@@ -74,13 +84,17 @@ pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> 
     if let Some(superseded) = &superseded {
         put(&mut secret, SUPERSEDED_FILE, superseded);
     }
+    if let Some(former) = &signing.former {
+        put(&mut secret, FORMER_KEY_FILE, former);
+    }
     let expected = Expected {
         digest,
         superseded: superseded.map(|superseded| superseded.digest),
         certificate: webhook.certificate.clone(),
         secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
+        place: webhook.delivery.place.clone(),
     };
-    Prepared { secret, service: service(webhook, own), expected, wanted }
+    Prepared { secret, signing: signing.secret(webhook), service: service(webhook, own), expected, wanted }
 }
 
 /// Whether what is registered has been so for as long as a former slot is served beside it.
@@ -116,7 +130,7 @@ fn wanted(webhook: &ValidatedWebhook, slots: &[Slot]) -> Accepted {
 /// declares it again after mending the cause, isn't to wait.
 fn secret(webhook: &ValidatedWebhook, own: Option<&Stored>, wanted: &Accepted, config: Vec<u8>) -> Secret {
     let mut secret = Secret {
-        metadata: metadata(webhook),
+        metadata: metadata(webhook, child_name(&webhook.name)),
         type_: Some("Opaque".to_owned()),
         data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), ByteString(config))])),
         ..Secret::default()
@@ -140,7 +154,7 @@ fn service(webhook: &ValidatedWebhook, own: Option<&Stored>) -> Service {
     let accepted = own.and_then(|own| own.accepted.as_ref()).and_then(Accepted::port);
     ports.extend(accepted.filter(|accepted| *accepted != webhook.port).map(|it| port("https-former", it)));
     Service {
-        metadata: metadata(webhook),
+        metadata: metadata(webhook, child_name(&webhook.name)),
         spec: Some(ServiceSpec { selector: Some(selector), ports: Some(ports), ..ServiceSpec::default() }),
         ..Service::default()
     }
@@ -157,9 +171,9 @@ fn port(name: &str, port: u16) -> ServicePort {
 }
 
 /// Nothing of the resource's own labels is copied: GitOps tools would take the children for theirs.
-fn metadata(webhook: &ValidatedWebhook) -> ObjectMeta {
+fn metadata(webhook: &ValidatedWebhook, name: String) -> ObjectMeta {
     ObjectMeta {
-        name: Some(child_name(&webhook.name)),
+        name: Some(name),
         namespace: Some(webhook.namespace.clone()),
         labels: Some(BTreeMap::from([
             ("app.kubernetes.io/managed-by".to_owned(), FIELD_MANAGER.to_owned()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{Api, ResourceExt as _};
-use telegram_webhook_crds::{TelegramWebhook, child_name};
+use telegram_webhook_crds::{BackendSpec, TelegramWebhook, child_name, signing_secret_name};
 
 use super::Context;
 use crate::{
@@ -27,6 +27,12 @@ pub struct Found {
     pub tls: Option<Secret>,
     /// The Secret of `spec.verification.hmac.secretRef`, if there is such a reference.
     pub hmac: Option<Secret>,
+    /// The Secret of `spec.delivery.secretTokenSecretRef`, if there is such a reference.
+    pub secret_token: Option<Secret>,
+    /// The Secret of `spec.delivery.signingSecretRef`, or the one that we make without such a reference.
+    pub signing: Option<Secret>,
+    /// The Secrets of `spec.delivery.backend`: credentials, those of the sentinels, and what encrypts connections.
+    pub broker: [Option<Secret>; 3],
     /// Our own Secret.
     pub child_secret: Option<Secret>,
     /// Our own Service.
@@ -59,16 +65,22 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
     let child = child_name(&webhook.name_any());
 
     let child_service = within(services.get_opt(&child)).await?;
-    let hmac = async {
-        match &spec.verification.hmac {
-            Some(hmac) => within(secrets.get_opt(&hmac.secret_ref.name)).await,
-            None => Ok(None),
-        }
-    };
-    let (token, tls, hmac, child_secret, elders, addresses, pods) = futures::join!(
+    let hmac = spec.verification.hmac.as_ref().map(|hmac| hmac.secret_ref.name.as_str());
+    let secret_token =
+        spec.delivery.secret_token_secret_ref.as_ref().map(|reference| reference.name.as_str());
+    let backend = spec.delivery.backend.as_ref();
+    let broker = backend.map(BackendSpec::secret_refs).unwrap_or_default();
+    let broker =
+        broker.map(|reference| referenced(&secrets, reference.map(|reference| reference.name.as_str())));
+    let own_signing = signing_secret_name(&webhook.name_any());
+    let signing = spec.delivery.signing_secret_ref.as_ref().map_or(&own_signing, |reference| &reference.name);
+    let (token, tls, hmac, secret_token, broker, signing, child_secret, elders, addresses, pods) = futures::join!(
         within(secrets.get_opt(&spec.bot.token_secret_ref.name)),
         within(secrets.get_opt(&spec.endpoint.tls.secret_ref.name)),
-        hmac,
+        referenced(&secrets, hmac),
+        referenced(&secrets, secret_token),
+        three(broker),
+        within(secrets.get_opt(signing)),
         within(secrets.get_opt(&child)),
         elders(context, webhook),
         addresses(context, webhook, child_service.is_some()),
@@ -78,12 +90,30 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
         token: token?,
         tls: tls?,
         hmac: hmac?,
+        secret_token: secret_token?,
+        broker: broker?,
+        signing: signing?,
         child_secret: child_secret?,
         child_service,
         elders: elders?,
         addresses,
         pods: pods?,
     })
+}
+
+async fn three<T>(
+    [a, b, c]: [impl Future<Output = Result<T, kubernetes::Error>>; 3],
+) -> Result<[T; 3], kubernetes::Error> {
+    let (a, b, c) = futures::try_join!(a, b, c)?;
+    Ok([a, b, c])
+}
+
+/// A Secret that not every resource names.
+async fn referenced(secrets: &Api<Secret>, name: Option<&str>) -> Result<Option<Secret>, kubernetes::Error> {
+    match name {
+        Some(name) => within(secrets.get_opt(name)).await,
+        None => Ok(None),
+    }
 }
 
 /// Of two resources for one bot the older one has it, so only older ones matter here.

@@ -60,7 +60,7 @@ const CONCERNS: [ConditionType; 4] = [
     ConditionType::SidecarsReady,
 ];
 /// Concerns that are listed once something is known of them.
-const OPTIONAL_CONCERNS: [ConditionType; 1] = [ConditionType::SourceVisible];
+const OPTIONAL_CONCERNS: [ConditionType; 2] = [ConditionType::SourceVisible, ConditionType::DeliveryHealthy];
 
 // === impl Report ===
 

@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig, digest};
+use telegram_webhook_sidecar_config::{
+    CONFIG_FILE, Secret as SecretText, Slot, WebhookConfig, bounds::KEY_PREFIX, digest,
+};
 use url::Url;
 
 use crate::telegram::{Bot, WebhookParameters};
@@ -19,6 +21,9 @@ pub const REFUSED_FILE: &str = "refused.json";
 /// Key of [`Superseded`] in the child Secret.
 pub const SUPERSEDED_FILE: &str = "superseded.json";
 
+/// Key of [`FormerKey`] in the child Secret.
+pub const FORMER_KEY_FILE: &str = "former-signing-key.json";
+
 /// The readable content of a child Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -30,6 +35,8 @@ pub struct Stored {
     pub refused: Option<Refused>,
     /// The configuration before it, if that served all that it serves.
     pub superseded: Option<Superseded>,
+    /// The key that deliveries were signed with before the present one.
+    pub former_key: Option<FormerKey>,
     /// Names the configuration.
     pub digest: String,
 }
@@ -63,7 +70,8 @@ pub struct Refused {
     pub times: u32,
 }
 
-/// A configuration that differs from the one after it by a slot more: whatever has loaded it serves the other's slot too.
+/// A configuration that differs from the one after it by a slot or a signing key more: whatever has loaded it serves the other's slot
+/// and signs with its key too.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Superseded {
@@ -71,6 +79,16 @@ pub struct Superseded {
     pub digest: String,
     /// Names the one after it.
     pub by: String,
+}
+
+/// A key that deliveries go on being signed with beside the present one, for a CRM that doesn't know that yet.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerKey {
+    /// The key.
+    pub key: SecretText,
+    /// When that ends.
+    pub until: Timestamp,
 }
 
 fn once() -> u32 {
@@ -87,10 +105,11 @@ pub struct Unreadable {
     pub problem: String,
 }
 
-/// Randomness for one slot. Drawn before it is known whether it is needed, so that the rest stays pure.
+/// Randomness for one slot and one signing key. Drawn before it is known whether it is needed, so that the rest stays pure.
 pub struct Material {
     segment: String,
     secret_token: String,
+    signing_key: String,
 }
 
 // === impl Stored ===
@@ -110,6 +129,7 @@ impl Stored {
             accepted: read_json(secret, ACCEPTED_FILE)?,
             refused: read_json(secret, REFUSED_FILE)?,
             superseded: read_json(secret, SUPERSEDED_FILE)?,
+            former_key: read_json(secret, FORMER_KEY_FILE)?,
             digest,
         })
     }
@@ -129,12 +149,13 @@ impl Stored {
         self.config.slots.iter().any(|slot| slot.id == accepted.slot).then_some(accepted)
     }
 
-    /// What `next`, which `digest` names, supersedes: this configuration if `next` only takes slots away, else what it has
-    /// superseded already.
+    /// What `next`, which `digest` names, supersedes: this configuration if `next` only takes slots or signing keys away, else what it
+    /// has superseded already.
     pub fn superseded_by(&self, next: &WebhookConfig, digest: &str) -> Option<Superseded> {
         let mut rest = self.config.clone();
         rest.slots.truncate(next.slots.len());
-        if self.config.slots.len() > next.slots.len() && rest == *next {
+        rest.delivery.signing_keys.truncate(next.delivery.signing_keys.len());
+        if rest != self.config && rest == *next {
             return Some(Superseded { digest: self.digest.clone(), by: digest.to_owned() });
         }
         self.superseded.clone().filter(|superseded| superseded.by == digest)
@@ -176,17 +197,26 @@ impl Refused {
 // === impl Material ===
 
 impl Material {
-    /// Draws 128 bits for the path and 256 for the secret token.
+    /// Draws 128 bits for the path and 256 for the secret token and the signing key each.
     pub fn draw() -> Result<Self, getrandom::Error> {
         use base64::Engine as _;
         let mut segment = [0; SEGMENT_BYTES];
         getrandom::fill(&mut segment)?;
         let mut token = [0; TOKEN_BYTES];
         getrandom::fill(&mut token)?;
+        let mut key = [0; TOKEN_BYTES];
+        getrandom::fill(&mut key)?;
+        let key = base64::engine::general_purpose::STANDARD.encode(key);
         Ok(Self {
             segment: hex::encode(segment),
             secret_token: base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token),
+            signing_key: format!("{KEY_PREFIX}{key}"),
         })
+    }
+
+    /// A key to sign deliveries with.
+    pub fn signing_key(&self) -> SecretText {
+        SecretText(self.signing_key.clone())
     }
 
     fn slot(self, id: i64, prefix: &str) -> Slot {

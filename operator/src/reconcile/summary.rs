@@ -105,7 +105,18 @@ pub fn notices(
             notices.push(Notice::warning(reason, "Reconcile", now.message.clone()));
         }
     }
+    notices.extend(trouble_with_delivery(old, new));
     notices
+}
+
+/// Trouble with the CRM when it appears: the resource may be ready all the same, so nothing else would say so.
+fn trouble_with_delivery(old: &TelegramWebhookStatus, new: &TelegramWebhookStatus) -> Option<Notice> {
+    let now = condition(new, ConditionType::DeliveryHealthy)?;
+    let before = condition(old, ConditionType::DeliveryHealthy).map(|before| before.reason.as_str());
+    let letters = Reason::DeadLetters.to_string();
+    let trouble = now.status == "False" || now.reason == letters;
+    (trouble && before != Some(now.reason.as_str()))
+        .then(|| Notice::warning(&now.reason, "Deliver", now.message.clone()))
 }
 
 fn condition(

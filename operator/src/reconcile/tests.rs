@@ -18,6 +18,7 @@ use crate::{
 
 mod changes;
 mod deletion;
+mod delivery;
 mod ownership;
 mod troubles;
 
@@ -27,6 +28,7 @@ const CHILD_SERVICE: &str = "/api/v1/namespaces/crm/services/support-telegram-we
 const TOKEN_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-bot";
 const TLS_SECRET: &str = "/api/v1/namespaces/crm/secrets/hooks-tls";
 const HMAC_SECRET: &str = "/api/v1/namespaces/crm/secrets/relay";
+const SIGNING_SECRET: &str = "/api/v1/namespaces/crm/secrets/support-telegram-webhook-signing";
 const POD: &str = "/api/v1/namespaces/crm/pods/crm-0";
 
 /// A cluster with one resource and its Secrets, and Telegram.
@@ -98,6 +100,11 @@ impl World {
     /// From nothing to a registered webhook.
     async fn register(&self) {
         self.add_pod();
+        self.register_pod().await;
+    }
+
+    /// The same, if the pod is there.
+    async fn register_pod(&self) {
         self.pass().await.unwrap();
         self.pass().await.unwrap();
         self.deliver();

@@ -14,6 +14,7 @@ use super::{dereference::Found, status::Reason, stored::Stored};
 use crate::{dns::Answer, telegram::Bot};
 
 mod certificate;
+mod delivery;
 mod endpoint;
 mod filter;
 mod hmac;
@@ -22,11 +23,12 @@ mod mistake;
 mod source;
 mod token;
 
-use self::{mistake::Mistakes, token::sole_owner};
 pub use self::{
+    delivery::ValidDelivery,
     mistake::{Invalid, Mistake, Outlook},
     token::token,
 };
+use self::{mistake::Mistakes, token::sole_owner};
 
 /// What the operator's flags say about resources.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +72,8 @@ pub struct ValidatedWebhook {
     pub limits: Limits,
     /// Which updates the CRM gets, and Telegram makes.
     pub filter: Filter,
+    /// How updates reach the CRM.
+    pub delivery: ValidDelivery,
     /// Name of the Secret with the certificate.
     pub tls_secret: String,
     /// Names the certificate chain, as the sidecars do; `None` if it can't be used.
@@ -151,7 +155,11 @@ pub fn validate(
     let client_address = source::client_address(&public.client_address, &mut mistakes);
     let source_address = source::source_address(&spec.verification.source_address, local, &mut mistakes);
     let banned = source::banned(&spec.limits.banned, &source_address, &client_address, &mut mistakes);
-    let limits = limits::limits(&spec.limits, banned, &mut mistakes);
+    let delivery = delivery::delivery(webhook, found, &mut mistakes);
+    let limits = Limits {
+        upstream_timeout_seconds: delivery.timeout_seconds,
+        ..limits::limits(&spec.limits, banned, &mut mistakes)
+    };
     let hmac = hmac::hmac(spec.verification.hmac.as_ref(), found.hmac.as_ref(), &mut mistakes);
     let filter = filter::filter(&spec.filter, &mut mistakes);
 
@@ -179,6 +187,7 @@ pub fn validate(
         hmac,
         limits,
         filter,
+        delivery,
         tls_secret: public.tls.secret_ref.name.clone(),
         certificate,
         stored,
@@ -213,17 +222,20 @@ fn owner(webhook: &TelegramWebhook) -> Result<OwnerReference, Mistake> {
 
 /// Children are deleted some time after their resource: a new one of the same name waits for that.
 fn children_are_ours(webhook: &TelegramWebhook, found: &Found) -> Result<(), Mistake> {
-    let child = child_name(&webhook.name_any());
     let uid = webhook.uid();
     let is_ours = |owners: &[OwnerReference]| owners.iter().any(|owner| Some(&owner.uid) == uid.as_ref());
-    let secret = found.child_secret.as_ref().map(|secret| ("Secret", secret.owner_references()));
-    let service = found.child_service.as_ref().map(|service| ("Service", service.owner_references()));
-    match [secret, service].into_iter().flatten().find(|(_, owners)| !is_ours(owners)) {
+    let secret = found.child_secret.as_ref().map(|secret| ("Secret", secret.meta()));
+    let service = found.child_service.as_ref().map(|service| ("Service", service.meta()));
+    let made = found.signing.as_ref().filter(|_| webhook.spec.delivery.signing_secret_ref.is_none());
+    let signing = made.map(|secret| ("Secret", secret.meta()));
+    let mut children = [secret, service, signing].into_iter().flatten();
+    match children.find(|(_, meta)| !is_ours(meta.owner_references.as_deref().unwrap_or_default())) {
         None => Ok(()),
-        Some((kind, _)) => Err(Mistake::passing(
+        Some((kind, meta)) => Err(Mistake::passing(
             Reason::ChildNotOurs,
             format!(
-                "metadata.name: {kind} {child} exists already and does not belong to this resource; delete it, or give the resource another name"
+                "metadata.name: {kind} {} exists already and does not belong to this resource; delete it, or give the resource another name",
+                meta.name.as_deref().unwrap_or_default()
             ),
         )),
     }

@@ -61,7 +61,13 @@ mod tests {
     use crate::reconcile::dereference::Sidecar;
 
     fn expected() -> Expected {
-        Expected { digest: "new".into(), superseded: None, certificate: None, secrets: Default::default() }
+        Expected {
+            digest: "new".into(),
+            superseded: None,
+            certificate: None,
+            secrets: Default::default(),
+            place: None,
+        }
     }
 
     fn pod(digest: &str, seen: impl Into<Option<SourceVisible>>) -> PodSeen {
@@ -71,6 +77,7 @@ mod tests {
             slots: vec![1],
             certificate_digest: String::new(),
             source_visible: seen.into(),
+            delivery: None,
         };
         PodSeen { ready: true, sidecar: Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() }) }
     }

@@ -13,6 +13,15 @@ pub const BODY_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=15;
 /// Within which the CRM must have answered.
 pub const UPSTREAM_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=35;
 
+/// Bytes of a queue in files: four of its segments at least.
+pub const QUEUE_BYTES: RangeInclusive<u64> = 64 << 20..=64 << 30;
+/// Most methods that the CRM may call in its answers; the Bot API has about 170.
+pub const MAX_REPLY_METHODS: usize = 64;
+/// Longest name of such a method.
+pub const MAX_REPLY_METHOD_LENGTH: usize = 64;
+/// Longest token that the CRM can be given, which is Telegram's own bound.
+pub const MAX_SECRET_TOKEN_LENGTH: usize = 256;
+
 /// Requests in a window.
 pub const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 /// An hour: a limit that takes longer to recover from is a ban.
@@ -44,3 +53,25 @@ pub const MAX_COMMAND_LENGTH: usize = 32;
 pub const MAX_EXPRESSIONS: usize = 16;
 /// Longest expression of a filter, in bytes.
 pub const MAX_EXPRESSION_LENGTH: usize = 1024;
+
+/// Failed attempts after which an update is set aside.
+pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=100;
+/// Updates that the CRM gets at the same time: more than Telegram has lanes under way helps nobody.
+pub const CONCURRENCY: RangeInclusive<usize> = 1..=256;
+/// One key, and a second one while it replaces the first.
+pub const MAX_SIGNING_KEYS: usize = 2;
+/// Longest token that Telegram knows, and so the longest that a CRM compares with one.
+pub const MAX_TOKEN_LENGTH: usize = 256;
+/// A year.
+pub const DEAD_LETTER_RETENTION_HOURS: RangeInclusive<u64> = 1..=8760;
+
+/// Updates of a bot that wait in a broker: a million are some gigabytes of its memory.
+pub const QUEUED_UPDATES: RangeInclusive<u64> = 1..=1_000_000;
+/// Bytes of what the names of a broker's keys begin with: each name is sent with each update.
+pub const MAX_KEY_PREFIX_LENGTH: usize = 64;
+/// Databases of a Redis, more than any is set up with.
+pub const MAX_DATABASE: u32 = 1023;
+/// Bytes of what the names of a broker's queues begin with: a name has at most 255.
+pub const MAX_NAME_PREFIX_LENGTH: usize = 128;
+/// Queues of a bot: each costs the broker's nodes a replicated log.
+pub const PARTITIONS: RangeInclusive<u32> = 1..=128;

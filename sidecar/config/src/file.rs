@@ -197,7 +197,7 @@ mod tests {
     fn unknown_missing_and_doubled_fields_are_errors_that_name_their_place() {
         for (from, to, field, reason) in [
             ("keyFile", "keyfile", "tls.keyfile", "unknown field `keyfile`"),
-            ("botId", "bot", "bot", "`limits`, `filter`, `tls` at line"),
+            ("botId", "bot", "bot", "`limits`, `filter`, `delivery`, `tls` at line"),
             (r#""path": "/p""#, r#""pth": "/p""#, "slots[0].pth", "unknown field `pth`"),
             (
                 r#""keyFile": "/keys/a.key""#,

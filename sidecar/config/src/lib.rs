@@ -13,12 +13,16 @@
 
 mod address;
 pub mod bounds;
+mod delivery;
+mod delivery_state;
 mod file;
 mod filter;
 mod hmac;
 mod kind;
 mod limits;
 mod parse;
+mod rabbitmq;
+mod redis;
 
 use std::fmt;
 
@@ -28,12 +32,16 @@ use sha2::{Digest as _, Sha256};
 use self::parse::{Position, parse_at};
 pub use self::{
     address::{AddressMode, AddressRefusal, AddressSource, ClientAddress, DOCUMENTED_RANGES, SourceAddress},
+    delivery::{AnswerAfter, Backend, Delivery, DeliveryMode, Secret},
+    delivery_state::{BackendKind, DeliveryState},
     file::{FileContent, FileWebhook, TlsFiles, parse_file},
     filter::{ChatType, Content, Filter, IdList},
     hmac::{Hmac, HmacEncoding, is_reserved_header},
     kind::Kind,
     limits::{Ban, Limits, Rate},
     parse::ParseError,
+    rabbitmq::{RabbitMq, RabbitMqTls},
+    redis::{ClientCertificate, Consume, Redis, RedisTls, RedisTopology},
 };
 
 /// Port for Telegram.
@@ -44,6 +52,9 @@ pub const ADMIN_PORT: u16 = 18444;
 pub const CONFIG_DIR: &str = "/etc/telegram-webhook-sidecar";
 /// Where the sidecar keeps what has to survive a restart.
 pub const STATE_DIR: &str = "/var/lib/telegram-webhook-sidecar";
+/// Path at the admin port that answers once a draining sidecar has handed its queue to the CRM, or has waited for that as long as it
+/// was told to. The containers beside it ask there before they stop.
+pub const DRAINED_PATH: &str = "/drained";
 /// Name of the file that holds a [`WebhookConfig`], and of its key in the operator's Secret.
 pub const CONFIG_FILE: &str = "config.json";
 /// Name of the certificate chain's file, as in a `kubernetes.io/tls` Secret.
@@ -80,6 +91,9 @@ pub struct WebhookConfig {
     /// Which updates the CRM gets.
     #[serde(default)]
     pub filter: Filter,
+    /// How updates reach the CRM.
+    #[serde(default)]
+    pub delivery: Delivery,
 }
 
 /// A pair of path and secret token that Telegram was told, or will be.
@@ -165,6 +179,9 @@ pub struct LoadedWebhook {
     /// From where its requests come; none while it had none, or where nobody looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_visible: Option<SourceVisible>,
+    /// How delivery goes; none without a queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryState>,
 }
 
 /// From where the requests came that carried the right path and token, since the sidecar started.
@@ -197,6 +214,7 @@ mod tests {
             hmac: None,
             limits: Limits::default(),
             filter: Filter::default(),
+            delivery: Delivery::default(),
         }
     }
 
@@ -209,7 +227,7 @@ mod tests {
     fn the_answer_of_an_older_sidecar_is_read() {
         let older = br#"{"webhooks":[{"webhook":"a/b","digest":"d","slots":[1],"certificateDigest":"c"}]}"#;
         let loaded: LoadedConfig = serde_json::from_slice(older).unwrap();
-        assert_eq!(loaded.webhooks[0].source_visible, None);
+        assert_eq!((loaded.webhooks[0].source_visible, loaded.webhooks[0].delivery), (None, None));
         assert_eq!(serde_json::to_vec(&loaded).unwrap(), older);
     }
 

@@ -21,17 +21,27 @@ pub enum AskError {
     Broken(#[from] hyper::Error),
     #[error("the admin port's answer is not understood")]
     Unintelligible(#[from] serde_json::Error),
-    #[error("the admin port didn't answer within {TIMEOUT:?}")]
-    Timeout,
+    #[error("the admin port didn't answer within {0:?}")]
+    Timeout(Duration),
     #[error("the admin port answered {status}: {reason}")]
     Refused { status: StatusCode, reason: String },
 }
 
 /// What the sidecar at `admin` answers.
 pub async fn ask(admin: SocketAddr, method: Method, path: &str) -> Result<Bytes, AskError> {
+    ask_within(admin, method, path, TIMEOUT).await
+}
+
+/// The same of what may take longer.
+pub async fn ask_within(
+    admin: SocketAddr,
+    method: Method,
+    path: &str,
+    limit: Duration,
+) -> Result<Bytes, AskError> {
     let uri = Uri::builder().scheme("http").authority(admin.to_string()).path_and_query(path).build()?;
     let request = Request::builder().method(method).uri(uri).body(Empty::<Bytes>::new())?;
-    timeout(TIMEOUT, send(request)).await.unwrap_or(Err(AskError::Timeout))
+    timeout(limit, send(request)).await.unwrap_or(Err(AskError::Timeout(limit)))
 }
 
 async fn send(request: Request<Empty<Bytes>>) -> Result<Bytes, AskError> {

@@ -8,6 +8,7 @@
 use std::{mem, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
+    sync::Notify,
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
@@ -21,6 +22,7 @@ pub struct Reloader {
     source: Source,
     metrics: Metrics,
     policy: CurrentPolicy,
+    changed: Arc<Notify>,
     seen: Seen,
     /// Folders without a configuration, said to be left out.
     absent: Vec<String>,
@@ -55,7 +57,14 @@ impl Reloader {
         if policy.webhooks().is_empty() {
             return Err(Problems::at_start(problems, absent));
         }
-        let mut reloader = Self { source, metrics, policy: Arc::default(), seen, absent: Vec::new() };
+        let mut reloader = Self {
+            source,
+            metrics,
+            policy: Arc::default(),
+            changed: Arc::default(),
+            seen,
+            absent: Vec::new(),
+        };
         reloader.take(policy, &problems, absent);
         Ok(reloader)
     }
@@ -63,6 +72,11 @@ impl Reloader {
     /// The policy that this keeps up to date.
     pub fn policy(&self) -> CurrentPolicy {
         Arc::clone(&self.policy)
+    }
+
+    /// Tells one who waits that another policy is in use.
+    pub fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
     }
 
     /// Looks every `period` until told to stop.
@@ -107,6 +121,7 @@ impl Reloader {
         self.seen.good = problems.is_empty();
         self.metrics.config_reloaded(problems.is_empty());
         let former = self.policy.swap(Arc::new(policy));
+        self.changed.notify_one();
         let policy = self.policy.load();
         for problem in problems {
             if problem.folder().is_none_or(|folder| policy.of_folder(folder).is_some()) {

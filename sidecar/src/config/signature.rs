@@ -125,7 +125,7 @@ fn body_key(secret: &str) -> Result<SigningKey, Mistake> {
     SigningKey::new(secret.as_bytes(), &KEY_LENGTH)
 }
 
-fn standard_key(secret: &str) -> Result<SigningKey, Mistake> {
+pub(super) fn standard_key(secret: &str) -> Result<SigningKey, Mistake> {
     let key = STANDARD.decode(secret.strip_prefix(KEY_PREFIX).unwrap_or(secret));
     let key = key.map_err(|_| Mistake::new("hmac.secret", format!("must be {KEY_PREFIX} and base64")))?;
     SigningKey::new(&key, &STANDARD_KEY_LENGTH)

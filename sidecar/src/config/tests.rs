@@ -35,7 +35,7 @@ fn a_valid_folder_has_no_problems() {
 #[test]
 fn each_field_is_checked_and_named() {
     type Change = fn(&mut WebhookConfig);
-    let cases: [(&str, Change); 21] = [
+    let cases: [(&str, Change); 22] = [
         ("webhook", |c| c.webhook = "support".into()),
         ("webhook", |c| c.webhook = "/support".into()),
         ("botId", |c| c.bot_id = 0),
@@ -55,6 +55,10 @@ fn each_field_is_checked_and_named() {
         ("slots[0].secretToken", |c| c.slots = vec![slot(1, "/p", "")]),
         ("slots[0].secretToken", |c| {
             c.slots = vec![slot(1, "/p", &"t".repeat(257))];
+        }),
+        ("limits.maxBodyBytes", |c| {
+            c.limits.max_body_bytes = 4 << 20;
+            c.delivery.backend = telegram_webhook_sidecar_config::Backend::Embedded { max_bytes: 64 << 20 };
         }),
         ("upstream.port", |c| c.upstream.port = 0),
         ("upstream.path", |c| c.upstream.path = "updates".into()),

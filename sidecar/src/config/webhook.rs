@@ -12,12 +12,12 @@ use rustls::{
 };
 use telegram_webhook_sidecar_config::{
     self as raw,
-    bounds::{BODY_BYTES, BODY_TIMEOUT_SECONDS, UPSTREAM_TIMEOUT_SECONDS},
+    bounds::{BODY_BYTES, BODY_TIMEOUT_SECONDS, MAX_TOKEN_LENGTH, UPSTREAM_TIMEOUT_SECONDS},
     digest as file_digest,
 };
 
 use super::{
-    ClientAddress, Place, Problem, Rates, SourceAddress, Upstream, certificate,
+    Backend, ClientAddress, Delivery, Place, Problem, Rates, SourceAddress, Upstream, certificate,
     problem::Findings,
     rates::within,
     secret::SecretDigest,
@@ -27,12 +27,11 @@ use super::{
 use crate::{
     ingress::{Source, filter::Filter},
     metrics::Tally,
+    queue::journal::Options,
 };
 
 /// Two slots during a rotation, one otherwise.
 const MAX_SLOTS: usize = 2;
-/// Longest token that Telegram accepts.
-const MAX_TOKEN_LENGTH: usize = 256;
 
 /// One bot's webhook.
 pub struct Webhook {
@@ -53,6 +52,8 @@ pub struct Webhook {
     pub limits: Limits,
     /// Which updates the CRM gets.
     pub filter: Filter,
+    /// How they reach it.
+    pub delivery: Delivery,
     /// How a relay signs, where one does.
     pub signature: Option<Signature>,
     /// Chain and key, known to belong together.
@@ -105,6 +106,8 @@ impl Webhook {
         let signature = signature::parse(config.hmac.as_ref(), &mut findings);
         let limits = limits(&config, &mut findings);
         let filter = Filter::parse(&config.filter, &mut findings);
+        let delivery = Delivery::parse(&config.delivery, &mut findings);
+        fits(&limits, &delivery, &mut findings);
         let problems = findings.into_problems();
         // each of these is `None` only together with a problem
         let (Some(host), Some(upstream), Some((certificate, certificate_digest)), true) =
@@ -126,6 +129,7 @@ impl Webhook {
             signature,
             limits,
             filter,
+            delivery,
             certificate,
             digest: file_digest(&bytes),
             certificate_digest,
@@ -143,6 +147,17 @@ impl Webhook {
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What is let in can be stored.
+fn fits(limits: &Limits, delivery: &Delivery, findings: &mut Findings<'_>) {
+    if let Some(Backend::Embedded { max_bytes }) = delivery.backend {
+        let longest = Options { max_bytes }.longest_body();
+        if limits.max_body_bytes > longest {
+            let reason = format!("must be at most {longest} with this delivery.backend.maxBytes");
+            findings.field("limits.maxBodyBytes", reason);
+        }
     }
 }
 
@@ -185,8 +200,7 @@ fn slots(slots: &[raw::Slot], findings: &mut Findings<'_>) -> Vec<Slot> {
             findings.field(format!("slots[{index}].path"), reason);
         }
         if !is_token(&slot.secret_token) {
-            let reason = format!("must be 1 to {MAX_TOKEN_LENGTH} letters, digits, _ and -");
-            findings.field(format!("slots[{index}].secretToken"), reason);
+            findings.field(format!("slots[{index}].secretToken"), token_mistake());
         }
     }
     let digests = slots.iter().map(|slot| Slot {
@@ -203,9 +217,14 @@ fn is_plain_path(path: &str) -> bool {
     path.starts_with('/') && path.chars().all(plain)
 }
 
-fn is_token(token: &str) -> bool {
+/// Whether Telegram would take it as a token.
+pub(super) fn is_token(token: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     (1..=MAX_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(allowed)
+}
+
+pub(super) fn token_mistake() -> String {
+    format!("must be 1 to {MAX_TOKEN_LENGTH} letters, digits, _ and -")
 }
 
 fn limits(config: &raw::WebhookConfig, findings: &mut Findings<'_>) -> Limits {

@@ -2,7 +2,7 @@
 //!
 //! An update is known by its bytes and its bot, so that one with the id of another but with another body is another one, and ids
 //! may jump down, as they do after a week without updates: no id counts as old because a higher one was seen. What was accepted
-//! is remembered for [`RETENTION`], of each bot at most [`MAX_LIVE`], and survives the process in a [`log`].
+//! is remembered for [`queue::RETENTION`](crate::queue::RETENTION), of each bot at most [`MAX_KNOWN`], and survives the process in a [`log`].
 //!
 //! An update under way belongs to its [`Claim`]. A second copy that comes meanwhile waits for what becomes of the first: it is
 //! a duplicate if the CRM accepted that one, and takes its place otherwise. The claim lives in the delivery and not in the request,
@@ -11,38 +11,27 @@
 //! Between the CRM's answer and the entry in the log the process can still be killed; then the CRM sees the update twice. Nobody
 //! could prevent that but the CRM.
 
-mod claims;
-mod id;
-mod index;
 mod log;
 
 use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use tokio::{sync::watch, time::timeout};
 
-use self::{
-    claims::Claims,
-    id::{HashKey, Id},
-    index::Index,
-    log::{Log, OpenError, Record},
-};
+use self::log::{Log, OpenError};
 use super::Reject;
-use crate::metrics::Metrics;
+use crate::{
+    dedup::{Claims, HashKey, Id, Index, Record, seconds},
+    metrics::Metrics,
+    queue::MAX_KNOWN,
+};
 
-/// Telegram gives an update up after 24 hours; an hour more for clocks that are put right.
-pub const RETENTION: Duration = Duration::from_hours(25);
-/// How many updates of a bot are remembered; beyond it the oldest is forgotten.
-pub const MAX_LIVE: usize = 100_000;
 /// Longest that a copy waits for the first; its client waits for an answer meanwhile.
 pub const MAX_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Unix time.
-type Seconds = u32;
 
 /// The memory of what was accepted. Clones share it.
 #[derive(Clone)]
@@ -94,7 +83,7 @@ pub enum StateError {
 impl Dedup {
     /// Remembers what the log in `dir` says was accepted; makes the folder and the log if they aren't there.
     pub fn open(dir: &Path, metrics: Metrics, now: SystemTime) -> Result<Self, StateError> {
-        Self::open_with(dir, metrics, now, MAX_LIVE)
+        Self::open_with(dir, metrics, now, MAX_KNOWN)
     }
 
     fn open_with(dir: &Path, metrics: Metrics, now: SystemTime, max_live: usize) -> Result<Self, StateError> {
@@ -204,12 +193,6 @@ impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// Unix time until the year 2106.
-fn seconds(time: SystemTime) -> Seconds {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    seconds.try_into().unwrap_or(Seconds::MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use tracing::Level;
 
 use super::{filter::Rule, rate_limit::Budget, update::Malformed};
-use crate::delivery::DeliveryError;
+use crate::{delivery::DeliveryError, queue::QueueError};
 
 /// Seconds until Telegram tries again. Without it the back-off of that chat grows to minutes; beyond 30 an inline query, which
 /// lives no longer, would be lost.
@@ -63,6 +63,8 @@ pub enum Reject {
     Duplicate,
     #[error("another copy of the update is still under way")]
     InProgress,
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
 }
@@ -139,6 +141,12 @@ impl Reject {
             Self::Filtered(rule) => dropped(Level::INFO, rule.label()),
             Self::Duplicate => dropped(Level::INFO, "duplicate"),
             Self::InProgress => later(Level::WARN, "in_progress"),
+            Self::Queue(error) => match error {
+                QueueError::Full(_) => later(Level::ERROR, "queue_full"),
+                QueueError::Unavailable(_) => later(Level::ERROR, "queue_unavailable"),
+                QueueError::Broken(_) => later(Level::ERROR, "queue_broken"),
+                QueueError::Closed => later(Level::WARN, "queue_closed"),
+            },
             Self::Delivery(error) => later(Level::ERROR, error.label()),
         }
     }

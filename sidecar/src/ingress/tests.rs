@@ -14,7 +14,11 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::test_util::{policy, raw_config, slot};
+use crate::{
+    queue::Clock,
+    queues,
+    test_util::{policy, raw_config, slot},
+};
 
 fn peer() -> Peer {
     Peer::new((Ipv4Addr::LOCALHOST, 1).into())
@@ -27,11 +31,21 @@ fn ingress() -> Ingress {
     a.limits.max_body_bytes = 10;
     let metrics = Metrics::new();
     let state = tempfile::tempdir().unwrap();
+    let crm = Crm::new(metrics.clone(), TaskTracker::new());
     Ingress {
+        queues: Arc::new(Queues::new(queues::Parts {
+            state_dir: state.path().to_owned(),
+            crm: crm.clone(),
+            metrics: metrics.clone(),
+            readiness: Arc::default(),
+            clock: Clock::new(),
+            grace: Duration::from_secs(1),
+            tasks: TaskTracker::new(),
+        })),
         policy: policy(&[a, raw_config("b")]),
         // the files live on until they are closed
         dedup: Dedup::open(state.path(), metrics.clone(), SystemTime::now()).unwrap(),
-        crm: Crm::new(metrics.clone(), TaskTracker::new()),
+        crm,
         bans: Arc::new(Bans::new(metrics.clone())),
         metrics,
         readiness: Arc::default(),

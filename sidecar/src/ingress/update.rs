@@ -43,6 +43,8 @@ pub struct Facts<'a> {
     pub topic: Option<i64>,
     /// Id of whoever caused the update.
     pub user: Option<i64>,
+    /// Id of the poll that it is about.
+    pub poll: Option<i64>,
     /// Text, caption, data of a button, query: whatever the user wrote or chose.
     text: Option<Raw<'a>>,
     /// What the parts of `text` are.

@@ -23,14 +23,18 @@ use crate::{
 /// listed.
 #[derive(Debug)]
 pub struct Tally {
-    /// Of the requests that were delivered, by id of the slot.
-    delivered: Vec<(i64, OnceLock<Counter>)>,
+    /// Of the requests whose update was accepted, by id of the slot. Of one version of a webhook all have the same outcome.
+    accepted: Vec<(i64, OnceLock<Counter>)>,
     /// By the kind's position among all.
     updates: [OnceLock<Counter>; Kind::ALL.len()],
     /// Of the deliveries that the CRM accepted.
     upstream: OnceLock<Histogram>,
     unlisted: OnceLock<Counter>,
     listed: OnceLock<Counter>,
+    /// Of the updates that were stored.
+    stored: OnceLock<Counter>,
+    /// Of those that left the queue because the CRM has them.
+    left: OnceLock<Counter>,
 }
 
 // === impl Tally ===
@@ -38,20 +42,30 @@ pub struct Tally {
 impl Tally {
     pub fn of(slots: &[Slot]) -> Self {
         Self {
-            delivered: slots.iter().map(|slot| (slot.id, OnceLock::new())).collect(),
+            accepted: slots.iter().map(|slot| (slot.id, OnceLock::new())).collect(),
             updates: [const { OnceLock::new() }; Kind::ALL.len()],
             upstream: OnceLock::new(),
             unlisted: OnceLock::new(),
             listed: OnceLock::new(),
+            stored: OnceLock::new(),
+            left: OnceLock::new(),
         }
     }
 
-    fn delivered(&self, slot: i64) -> Option<&OnceLock<Counter>> {
-        self.delivered.iter().find(|(id, _)| *id == slot).map(|(_, counter)| counter)
+    fn accepted(&self, slot: i64) -> Option<&OnceLock<Counter>> {
+        self.accepted.iter().find(|(id, _)| *id == slot).map(|(_, counter)| counter)
     }
 
     fn updates(&self, kind: Kind) -> Option<&OnceLock<Counter>> {
         self.updates.get(kind as usize)
+    }
+
+    pub(super) fn stored(&self) -> &OnceLock<Counter> {
+        &self.stored
+    }
+
+    pub(super) fn left(&self) -> &OnceLock<Counter> {
+        &self.left
     }
 
     /// By where it came from.
@@ -63,10 +77,10 @@ impl Tally {
 // === impl Metrics ===
 
 impl Metrics {
-    /// The update was delivered.
-    pub fn request_delivered(&self, seen: &Seen) {
-        let slot = seen.slot.and_then(|slot| seen.webhook.as_ref()?.tally.delivered(slot));
-        let count = || self.requests.get_or_create_owned(&RequestLabels::of(seen, "delivered"));
+    /// The update was stored or delivered.
+    pub fn request_accepted(&self, seen: &Seen, outcome: &'static str) {
+        let slot = seen.slot.and_then(|slot| seen.webhook.as_ref()?.tally.accepted(slot));
+        let count = || self.requests.get_or_create_owned(&RequestLabels::of(seen, outcome));
         match slot {
             Some(found) => found.get_or_init(count).inc(),
             None => count().inc(),

@@ -79,6 +79,11 @@ impl Connector {
         })
     }
 
+    /// The same for a server that listens elsewhere now.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     pub fn host(&self) -> ServerName<'static> {
         self.host.clone()
     }

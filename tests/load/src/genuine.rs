@@ -13,8 +13,6 @@ use crate::{
     update,
 };
 
-/// As many as a bot's updates usually come over.
-const CONNECTIONS: u32 = 16;
 /// Telegram's own patience is longer, but what takes this long is lost for this benchmark.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Until the first update is due: connections are open by then.
@@ -27,6 +25,9 @@ pub struct Arguments {
     /// Updates per second
     #[arg(long)]
     rate: u32,
+    /// Connections: by default as many as a bot's updates usually come over
+    #[arg(long, default_value_t = 16)]
+    connections: u32,
     /// How long
     #[arg(long)]
     seconds: u32,
@@ -38,7 +39,8 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> anyhow::Result<Genuine> {
     let connector = Connector::new(&arguments.target)?;
     let start = Instant::now() + SETTLE;
-    let lanes = join_all((0..CONNECTIONS).map(|lane| lane_of(lane, start, &connector, &arguments))).await;
+    let lanes =
+        join_all((0..arguments.connections).map(|lane| lane_of(lane, start, &connector, &arguments))).await;
     let outcomes: Vec<_> = lanes.into_iter().flatten().collect();
     let refused = outcomes.iter().filter(|(accepted, _)| !accepted).count() as u64;
     let sent = outcomes.len() as u64;
@@ -46,14 +48,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Genuine> {
     Ok(Genuine { sent, refused, p50_us, p99_us, max_us })
 }
 
-/// The updates of one connection: every sixteenth.
+/// The updates of one connection: every sixteenth, where there are sixteen.
 async fn lane_of(
     lane: u32,
     start: Instant,
     connector: &Connector,
     arguments: &Arguments,
 ) -> Vec<(bool, Duration)> {
-    let Arguments { target, rate, seconds, first_id } = arguments;
+    let Arguments { target, rate, connections, seconds, first_id } = arguments;
     let lane = usize::try_from(lane).unwrap_or_default();
     let mut connection = None;
     let mut outcomes = Vec::new();
@@ -62,7 +64,7 @@ async fn lane_of(
     if !attempt(&mut connection, connector, &first).await {
         outcomes.push((false, Duration::ZERO));
     }
-    for number in (0..rate * seconds).skip(lane).step_by(CONNECTIONS as usize) {
+    for number in (0..rate * seconds).skip(lane).step_by(*connections as usize) {
         let due = start + Duration::from_secs(1) * number / *rate;
         let request = update::request(target, first_id + u64::from(number), "");
         // from when it was due, if the one before it took that long; a timer that fires late is no fault of the server's

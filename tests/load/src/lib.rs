@@ -1,4 +1,8 @@
-//! What `cargo xtask bench` and the load tell each other: the attacks to choose from, and what became of a load, one line of JSON.
+//! What `cargo xtask bench` and the load tell each other: the attacks to choose from, and what became of a load, one line of JSON. And
+//! how to send an update, which `cargo xtask chaos` does too.
+
+pub mod client;
+pub mod update;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -4,16 +4,15 @@
 //! Each command ends by itself and prints one line of JSON.
 
 mod attack;
-mod client;
 mod connections;
 mod crm;
 mod genuine;
 mod latency;
 mod spray;
-mod update;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use telegram_webhook_load::{client, update};
 
 #[derive(Parser)]
 #[command(about = "Makes load for the benchmarks of the sidecar")]

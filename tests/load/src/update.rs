@@ -2,19 +2,27 @@
 
 use crate::client::Target;
 
-/// A request with a body of about 900 bytes: a message in the private chat of one of 997 people.
+/// A request with an update in the private chat of one of 997 people.
 pub fn request(target: &Target, id: u64, forwarded_for: &str) -> Vec<u8> {
-    let chat = 1_000_000_000 + id % 997;
+    request_with(target, &body(id, 1_000_000_000 + id % 997), forwarded_for)
+}
+
+/// A request with this body, and with these lines in its head beyond the usual ones.
+pub fn request_with(target: &Target, body: &str, lines: &str) -> Vec<u8> {
+    let mut request = head(target, &format!("Content-Length: {}\r\n{lines}", body.len()));
+    request.push_str(body);
+    request.into_bytes()
+}
+
+/// An update of about 900 bytes: a message in a private chat. The same one for the same numbers.
+pub fn body(id: u64, chat: u64) -> String {
     let person = format!(
         r#""id":{chat},"first_name":"Aleksandra","last_name":"Kowalska-Nowak","username":"aleksandra_kowalska""#
     );
     let text = "Good morning, my order from Tuesday still has not arrived. ".repeat(9);
-    let body = format!(
+    format!(
         r#"{{"update_id":{id},"message":{{"message_id":1234567,"from":{{{person},"is_bot":false,"language_code":"pl"}},"chat":{{{person},"type":"private"}},"date":1767225600,"text":"{text}"}}}}"#
-    );
-    let mut request = head(target, &format!("Content-Length: {}\r\n{forwarded_for}", body.len()));
-    request.push_str(&body);
-    request.into_bytes()
+    )
 }
 
 /// A head with these lines beyond the usual ones.

@@ -9,7 +9,7 @@ use super::{create, example};
 const NO_NETWORK: &str = "must be a network in CIDR notation";
 
 /// The example with `value` at `pointer`, whose parents are made.
-fn with(pointer: &str, value: Value) -> Value {
+pub fn with(pointer: &str, value: Value) -> Value {
     let mut resource = example();
     let mut place = &mut resource;
     for key in pointer.split('/').skip(1) {

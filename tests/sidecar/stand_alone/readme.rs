@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Hmac, HmacEncoding, Limits, SourceAddress, WebhookConfig,
+    ClientAddress, Delivery, Filter, Hmac, HmacEncoding, Limits, Secret, SourceAddress, WebhookConfig,
 };
 use telegram_webhook_tests::pki::Authority;
 
@@ -49,6 +49,7 @@ fn fields(hmac: Hmac) -> anyhow::Result<BTreeMap<String, Value>> {
         limits: Limits::default(),
         upstream: serde_json::from_value(json!({"port": 3000}))?,
         filter: Filter::default(),
+        delivery: Delivery { secret_token: Some(Secret(String::new())), ..Delivery::default() },
         ..config("support", HOST, 3000)
     };
     let mut webhook = serde_json::to_value(config)?;
@@ -82,8 +83,17 @@ fn the_table_has_every_field_and_its_default() -> anyhow::Result<()> {
         assert!(rows.remove(object).is_some(), "{object} is not in the table");
     }
     assert_eq!(rows.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-    let defaults =
-        ["upstream.path", "clientAddress.", "sourceAddress.", "limits.", "filter.", "hmac.toleranceSeconds"];
+    assert_eq!(rows.remove("delivery.secretToken").map(|row| row.1).as_deref(), Some("none"));
+    found.remove("delivery.secretToken");
+    let defaults = [
+        "delivery.",
+        "upstream.path",
+        "clientAddress.",
+        "sourceAddress.",
+        "limits.",
+        "filter.",
+        "hmac.toleranceSeconds",
+    ];
     for (field, value) in found {
         let has_default = defaults.iter().any(|prefix| field.starts_with(prefix));
         let expected = if has_default { format!("`{value}`") } else { "required".to_owned() };

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
+use http::Uri;
+use telegram_webhook_tests::crm;
 use tokio::{net::TcpListener, signal::unix};
 
 /// A sample CRM that shows the Telegram updates it receives.
@@ -11,6 +13,9 @@ struct Args {
     /// Address to listen on.
     #[arg(long, default_value = "0.0.0.0:3000")]
     address: SocketAddr,
+    /// URL of another one: an update is accepted once that one has accepted it.
+    #[arg(long)]
+    collector: Option<Uri>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,9 +23,19 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let listener = TcpListener::bind(args.address).await?;
-    println!("sample CRM: POST updates to http://{}/webhooks/telegram", listener.local_addr()?);
+    println!(
+        "sample CRM: POST updates to http://{}{UPDATES}",
+        listener.local_addr()?,
+        UPDATES = crm::UPDATES
+    );
+    let serve = async {
+        match args.collector {
+            Some(collector) => crm::serve_for(listener, collector).await,
+            None => crm::serve(listener).await,
+        }
+    };
     tokio::select! {
-        () = telegram_webhook_tests::crm::serve(listener) => {}
+        () = serve => {}
         _ = terminate.recv() => {}
     }
     Ok(())

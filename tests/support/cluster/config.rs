@@ -105,7 +105,7 @@ fn kubelet(paths: &Paths) -> serde_json::Value {
         "failSwapOn": false,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100, // images come from no registry: one that is removed never comes back
-        "localStorageCapacityIsolation": false,
+        "localStorageCapacityIsolation": true,  // nodes tell how much disk they have: a sidecar asks for it
         "enforceNodeAllocatable": [],
         "syncFrequency": "1s", // a changed Secret is in its pod within about a second
         "serializeImagePulls": false,

@@ -39,8 +39,14 @@ impl Scenario {
 
     /// What the CRM has received, in order.
     pub async fn received(&self) -> anyhow::Result<Vec<Received>> {
+        self.received_by("crm").await
+    }
+
+    /// What the CRM behind that Service has received, in order.
+    pub async fn received_by(&self, service: &str) -> anyhow::Result<Vec<Received>> {
+        let port = format!("{service}:http");
         let value =
-            pod_http::call_service(&self.client, &self.namespace, "crm:http", Method::GET, "/received", None)
+            pod_http::call_service(&self.client, &self.namespace, &port, Method::GET, "/received", None)
                 .await?;
         Ok(serde_json::from_value(value)?)
     }

@@ -9,7 +9,9 @@ use kube::{
     api::{ListParams, ObjectMeta, Patch, PatchParams},
 };
 use telegram_webhook_crds::{BOT_TOKEN_LABEL, TelegramWebhook, child_name};
-use telegram_webhook_sidecar_config::{CONFIG_FILE, Slot, WebhookConfig};
+use telegram_webhook_sidecar_config::{
+    CONFIG_FILE, Secret as SecretText, Slot, WebhookConfig, bounds::KEY_PREFIX,
+};
 
 use super::Scenario;
 use crate::{leaks, manifest, pki::Leaf};
@@ -52,24 +54,35 @@ impl Scenario {
 
     /// The pair of path and token that Telegram is told.
     pub async fn slot(&self, webhook: &str) -> anyhow::Result<Slot> {
+        let config = self.config(webhook).await?;
+        config.slots.into_iter().next().context("the configuration has no slot")
+    }
+
+    /// What the sidecars are told.
+    async fn config(&self, webhook: &str) -> anyhow::Result<WebhookConfig> {
         let secret = self.api::<Secret>().get(&child_name(webhook)).await?;
         let config = secret
             .data
             .and_then(|mut data| data.remove(CONFIG_FILE))
             .context("the child Secret has no configuration")?;
-        let config = WebhookConfig::parse(&config.0)?;
-        config.slots.into_iter().next().context("the configuration has no slot")
+        Ok(WebhookConfig::parse(&config.0)?)
     }
 
-    /// Lets [`leaks`] search for the scenario's secrets from now on: the token, and path and token of every child Secret.
+    /// Lets [`leaks`] search for the scenario's secrets from now on: the token, and path, token and signing keys of every child Secret.
     pub async fn remember_secrets(&self) -> anyhow::Result<()> {
         let token = self.token.split_once(':').map_or(self.token.as_str(), |(_, secret)| secret);
         leaks::remember("a bot's token", token);
         for webhook in self.api::<TelegramWebhook>().list(&ListParams::default()).await? {
-            // one that was refused has no slot
-            if let Ok(slot) = self.slot(&webhook.name_any()).await {
+            // one that was refused has none
+            let Ok(config) = self.config(&webhook.name_any()).await else {
+                continue;
+            };
+            for slot in &config.slots {
                 leaks::remember("a secret token", &slot.secret_token);
                 leaks::remember("a path", slot.path.rsplit('/').next().unwrap_or_default());
+            }
+            for SecretText(key) in &config.delivery.signing_keys {
+                leaks::remember("a signing key", key.trim_start_matches(KEY_PREFIX));
             }
         }
         Ok(())

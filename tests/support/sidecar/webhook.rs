@@ -1,7 +1,7 @@
 //! The webhook that tests and benchmarks set up: a configuration that is whole, for `..config(…)` where something else is wanted.
 
 use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
+    ClientAddress, Delivery, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
 };
 
 /// Folder of the webhook.
@@ -33,5 +33,6 @@ pub fn config(name: &str, host: &str, port: u16) -> WebhookConfig {
         hmac: None,
         limits: Limits::default(),
         filter: Filter::default(),
+        delivery: Delivery::default(),
     }
 }

@@ -4,6 +4,7 @@ mod attack;
 mod budget;
 mod ingress;
 mod machine;
+mod queue;
 mod report;
 mod server;
 mod site;
@@ -22,6 +23,8 @@ pub struct Arguments {
 enum What {
     /// What a request costs, and the memory; fails when a budget is broken
     Ingress(ingress::Arguments),
+    /// What each place costs where updates can wait for the CRM
+    Queue(queue::Arguments),
     /// What genuine traffic notices of each kind of attack; fails when it notices too much
     Attack(attack::Arguments),
 }
@@ -29,6 +32,7 @@ enum What {
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Ingress(arguments) => ingress::run(arguments).await,
+        What::Queue(arguments) => queue::run(arguments).await,
         What::Attack(arguments) => attack::run(arguments).await,
     }
 }

@@ -1,11 +1,13 @@
 //! `cargo xtask`: everything that is done with this workspace beyond `cargo build`.
 
 mod bench;
+mod chaos;
 mod cluster;
 mod demo;
 mod fuzz;
 mod generate;
 mod progress;
+mod services;
 mod test;
 
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Task {
     Generate,
     /// Measure the sidecar against its budgets, side by side with nginx, HAProxy and Envoy
     Bench(bench::Arguments),
+    /// Kill what holds updates, again and again, and count what became of them
+    Chaos(chaos::Arguments),
     /// Feed the sidecar's parsers what nobody would write, with libFuzzer
     Fuzz(fuzz::Arguments),
     /// Start, end or look at the test cluster
@@ -47,6 +51,7 @@ async fn main() -> ExitCode {
         Task::Test => test::run().await,
         Task::Generate => generate::run(),
         Task::Bench(arguments) => bench::run(arguments).await,
+        Task::Chaos(arguments) => chaos::run(arguments).await,
         Task::Fuzz(arguments) => fuzz::run(arguments).await,
         Task::Cluster(arguments) => cluster::run(arguments).await,
     };

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, bail, ensure};
 use tokio::process::Command;
 
-use crate::{demo, progress::Progress};
+use crate::{demo, progress::Progress, services};
 
 /// One command of the run, what it shows, and how long it usually takes on two cores.
 struct Step {
@@ -48,6 +48,21 @@ const HERE: &[Step] = &[
         command: &["test", "--workspace", "--test", "scanners", "--", "--nocapture"],
     },
     Step {
+        what: "python-telegram-bot, aiogram, grammY and the libraries of Standard Webhooks behind the sidecar",
+        usually: "1 min cold, 10 s warm",
+        command: &["test", "--workspace", "--test", "frameworks", "--", "--nocapture"],
+    },
+    Step {
+        what: "every queue's promises, on a real disk, a real Redis and a real RabbitMQ",
+        usually: "3 min",
+        command: &["test", "--workspace", "--test", "queue"],
+    },
+    Step {
+        what: "kill -9 of the sidecar under load: every acknowledged update arrives, once and in order",
+        usually: "20 s",
+        command: &["xtask", "chaos", "queue", "--kills", "20"],
+    },
+    Step {
         what: "fuzzing of what strangers and people write, 20 s each",
         usually: "5 min cold, 1 min warm",
         command: &["xtask", "fuzz", "20"],
@@ -82,6 +97,7 @@ pub async fn run() -> anyhow::Result<()> {
 }
 
 async fn steps(progress: &Progress) -> anyhow::Result<()> {
+    services::install_brokers(progress).await?;
     for step in HERE {
         run_step(step, progress).await?;
     }
@@ -141,6 +157,9 @@ async fn deny(progress: &Progress) -> anyhow::Result<()> {
         return Ok(());
     }
     progress.say("licences, sources, doubled versions");
+    // it looks at what is for other systems too, which nothing has downloaded so far
+    let fetched = Command::new(env!("CARGO")).args(["fetch", "--locked"]).status().await?;
+    ensure!(fetched.success(), "cargo fetch --locked failed");
     let status = Command::new(env!("CARGO"))
         .args(["deny", "--offline", "--config", ".deny.toml", "check", "bans", "licenses", "sources"])
         .status()

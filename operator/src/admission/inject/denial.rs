@@ -27,6 +27,21 @@ pub enum Denial {
     )]
     AmbiguousCertificate { host: String, first: String, second: String },
     #[error(
+        "TelegramWebhooks {first} and {second} select this pod, and want their queues on different volumes: the sidecar has \
+         one folder for both. Let both declare the same spec.delivery.backend.embedded.volume, or neither"
+    )]
+    AmbiguousVolume { first: String, second: String },
+    #[error(
+        "the pod has no volume {name}, which spec.delivery.backend.embedded.volume of TelegramWebhook {webhook} names. Add it \
+         to the pod template's volumes, or to the StatefulSet's volumeClaimTemplates"
+    )]
+    NoVolume { webhook: String, name: String },
+    #[error(
+        "volume {name}, which spec.delivery.backend.embedded.volume of TelegramWebhook {webhook} names, can't be written to. \
+         Name another one, such as a persistentVolumeClaim that is not readOnly"
+    )]
+    ReadOnlyVolume { webhook: String, name: String },
+    #[error(
         "spec.hostNetwork is true: the sidecar's ports would be the node's, and other pods could reach the application \
          around it. Remove hostNetwork or the label {INJECT_LABEL}"
     )]

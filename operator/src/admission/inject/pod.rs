@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSpec {
     pub containers: Vec<Container>,
     pub init_containers: Option<Vec<Container>>,
-    pub volumes: Option<Vec<Named>>,
+    pub volumes: Option<Vec<Volume>>,
     pub host_network: Option<bool>,
     pub os: Option<Named>,
     pub termination_grace_period_seconds: Option<i64>,
     pub share_process_namespace: Option<bool>,
+    pub security_context: Option<SecurityContext>,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +26,7 @@ pub struct Container {
     pub ports: Option<Vec<Port>>,
     pub volume_mounts: Option<Vec<Named>>,
     pub resources: Option<Resources>,
+    pub lifecycle: Option<Lifecycle>,
 }
 
 #[derive(Deserialize)]
@@ -33,7 +36,7 @@ pub struct Port {
     pub container_port: i32,
 }
 
-/// A volume, a mount, an operating system.
+/// A mount, an operating system.
 #[derive(Deserialize)]
 pub struct Named {
     pub name: String,
@@ -44,4 +47,48 @@ pub struct Named {
 pub struct Resources {
     pub limits: Option<BTreeMap<String, String>>,
     pub requests: Option<BTreeMap<String, String>>,
+}
+
+/// A volume, and what it is made of if that can't be written to.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    pub name: String,
+    pub config_map: Option<IgnoredAny>,
+    pub secret: Option<IgnoredAny>,
+    pub projected: Option<IgnoredAny>,
+    #[serde(rename = "downwardAPI")]
+    pub downward_api: Option<IgnoredAny>,
+    pub persistent_volume_claim: Option<Claim>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    pub read_only: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecurityContext {
+    pub fs_group: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lifecycle {
+    pub pre_stop: Option<PreStop>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreStop {
+    pub http_get: Option<HttpGet>,
+}
+
+#[derive(Deserialize)]
+pub struct HttpGet {
+    pub path: Option<String>,
+    /// A number, or a port's name.
+    pub port: Value,
 }

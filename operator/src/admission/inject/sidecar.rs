@@ -1,4 +1,4 @@
-//! What is put into a pod: the container, its three volumes and the annotation. Every field that the API server would
+//! What is put into a pod: the container and its volumes. Every field that the API server would
 //! default is spelled out, so that a second look at an injected pod finds exactly what it would render.
 
 use serde_json::{Value, json};
@@ -6,25 +6,22 @@ use telegram_webhook_crds::{
     ADMIN_PORT, ADMIN_PORT_NAME, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook, WEBHOOK_PORT,
     WEBHOOK_PORT_NAME, child_name,
 };
-use telegram_webhook_sidecar_config::{CONFIG_DIR, CONFIG_FILE, STATE_DIR, TLS_CERT_FILE, TLS_KEY_FILE};
+use telegram_webhook_sidecar_config::{CONFIG_DIR, CONFIG_FILE, TLS_CERT_FILE, TLS_KEY_FILE};
+
+use super::{drain, state};
+use crate::place::Injected;
 
 /// The empty volume that takes the place of the service account's token.
 pub const NO_TOKEN_VOLUME: &str = "telegram-webhook-sidecar-no-token";
-/// What the sidecar writes down: it lives as long as the pod, whatever becomes of the container.
-pub const STATE_VOLUME: &str = "telegram-webhook-sidecar-state";
-/// Says which operator injected the pod, for which resources.
-pub const INJECTED_ANNOTATION: &str = "telegram-webhook.dev/injected";
-
 /// Where the service account plugin mounts its token, unless something is mounted there already.
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The image's user. Any but root would do.
 const USER: i64 = 65532;
 
-/// Mebibytes for the state of one resource: it has 10 at most, when the sidecar remembers all that it may and writes a new file. A
-/// pod that exceeds the limit is evicted.
-const STATE_SIZE: usize = 16;
-/// What even a pod of one resource gets.
-const MIN_STATE_SIZE: usize = 64;
+/// Name of the resource.
+pub const DISK: &str = "ephemeral-storage";
+/// Mebibytes of the sidecar's log that the kubelet keeps: five files of ten.
+const LOG_SIZE: u64 = 50;
 
 /// The quality of service class that the pod would have without us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +30,18 @@ pub enum Qos {
     Other,
 }
 
+/// What differs from pod to pod.
+pub struct Surroundings<'a> {
+    pub qos: Qos,
+    pub injected: &'a Injected,
+    /// For how long the end of the pod may wait for the queue.
+    pub wait_seconds: Option<i64>,
+    /// Whether any container has a limit on the disk that it takes: the pod's is then the sum of those that there are.
+    pub disk_is_limited: bool,
+}
+
 /// The sidecar container.
-pub fn container(image: &str, qos: Qos) -> Value {
+pub fn container(image: &str, surroundings: &Surroundings<'_>) -> Value {
     json!({
         "name": SIDECAR_CONTAINER,
         "image": image,
@@ -48,8 +55,8 @@ pub fn container(image: &str, qos: Qos) -> Value {
         "startupProbe": probe("/readyz", 1, 60),
         "readinessProbe": probe("/readyz", 2, 3),
         "livenessProbe": probe("/livez", 10, 3),
-        "lifecycle": {"preStop": {"exec": {"command": ["/telegram-webhook-sidecar", "drain"]}}},
-        "resources": resources(qos),
+        "lifecycle": {"preStop": {"exec": {"command": drain::command(surroundings.wait_seconds)}}},
+        "resources": resources(surroundings),
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "capabilities": {"drop": ["ALL"]},
@@ -64,7 +71,7 @@ pub fn container(image: &str, qos: Qos) -> Value {
         "volumeMounts": [
             {"name": SIDECAR_CONFIG_VOLUME, "mountPath": CONFIG_DIR, "readOnly": true},
             {"name": NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true},
-            {"name": STATE_VOLUME, "mountPath": STATE_DIR},
+            state::mount(surroundings.injected),
         ],
     })
 }
@@ -75,27 +82,19 @@ pub fn container(image: &str, qos: Qos) -> Value {
 /// The kubelet doesn't start a pod, nor update its volume, while a source that isn't optional is missing. For one resource
 /// that is right: nothing runs unprotected, and it starts as soon as its Secrets are there. Of several, one that was
 /// suspended, deleted or never worked must not stop the others.
-pub fn volumes(webhooks: &[&TelegramWebhook]) -> [Value; 3] {
+pub fn volumes(webhooks: &[&TelegramWebhook], injected: &Injected) -> Vec<Value> {
     let mut sources: Vec<Value> = webhooks.iter().flat_map(|webhook| sources(webhook)).collect();
     if webhooks.len() > 1 {
         for source in &mut sources {
             source["secret"]["optional"] = json!(true);
         }
     }
-    let state_size = MIN_STATE_SIZE.max(STATE_SIZE * webhooks.len());
-    [
+    let ours = [
         // mode 0644: files belong to root and the sidecar isn't root; only its container mounts the volume
         json!({"name": SIDECAR_CONFIG_VOLUME, "projected": {"defaultMode": 0o644, "sources": sources}}),
         json!({"name": NO_TOKEN_VOLUME, "emptyDir": {}}),
-        // the kubelet lets everybody write there, and no other container mounts it
-        json!({"name": STATE_VOLUME, "emptyDir": {"sizeLimit": format!("{state_size}Mi")}}),
-    ]
-}
-
-/// The value of [`INJECTED_ANNOTATION`].
-pub fn annotation(webhooks: &[&TelegramWebhook]) -> String {
-    let names: Vec<&str> = webhooks.iter().map(|webhook| name(webhook)).collect();
-    json!({"version": env!("CARGO_PKG_VERSION"), "webhooks": names}).to_string()
+    ];
+    ours.into_iter().chain(state::own_volume(injected)).collect()
 }
 
 /// Name of a resource; those that come from the API server have one.
@@ -125,9 +124,10 @@ fn probe(path: &str, period_seconds: u32, failure_threshold: u32) -> Value {
     })
 }
 
-/// A guaranteed pod stays one: there requests equal limits. Elsewhere no CPU limit slows the sidecar down.
-fn resources(qos: Qos) -> Value {
-    match qos {
+/// A guaranteed pod stays one: there requests equal limits. Elsewhere no CPU limit slows the sidecar down. Disk is no matter of that
+/// class; it is asked for where the queue takes it.
+fn resources(surroundings: &Surroundings<'_>) -> Value {
+    let mut resources = match surroundings.qos {
         Qos::Guaranteed => json!({
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"cpu": "100m", "memory": "64Mi"},
@@ -136,5 +136,14 @@ fn resources(qos: Qos) -> Value {
             "requests": {"cpu": "10m", "memory": "24Mi"},
             "limits": {"memory": "64Mi"},
         }),
+    };
+    if let Some(disk) =
+        state::own_mebibytes(surroundings.injected).filter(|_| surroundings.wait_seconds.is_some())
+    {
+        resources["requests"][DISK] = json!(format!("{disk}Mi"));
+        if surroundings.disk_is_limited {
+            resources["limits"][DISK] = json!(format!("{}Mi", disk + LOG_SIZE));
+        }
     }
+    resources
 }

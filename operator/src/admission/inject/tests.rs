@@ -1,7 +1,10 @@
 use kube::core::ObjectMeta;
-use serde_json::from_value;
+use serde_json::{Value, from_value, json};
 
 use super::*;
+use crate::place::INJECTED_ANNOTATION;
+
+mod queue;
 
 const IMAGE: &str = "registry.example/sidecar:1.2.3";
 
@@ -96,8 +99,11 @@ fn the_injected_container_reads_back_as_the_api_types_do() {
     let pod: k8s_openapi::api::core::v1::Pod = from_value(injected(&pod(), &[support()])).unwrap();
     let spec = serde_json::to_value(pod.spec.unwrap()).unwrap();
     // a misspelt field would be missing
-    assert_eq!(spec["initContainers"][0], sidecar::container(IMAGE, Qos::Other));
-    assert_eq!(spec["volumes"], json!(sidecar::volumes(&[&support()])));
+    let injected = Injected::new(&[&support()], None);
+    let surroundings =
+        Surroundings { qos: Qos::Other, injected: &injected, wait_seconds: Some(15), disk_is_limited: false };
+    assert_eq!(spec["initContainers"][0], sidecar::container(IMAGE, &surroundings));
+    assert_eq!(spec["volumes"], json!(sidecar::volumes(&[&support()], &injected)));
 }
 
 #[test]
@@ -224,7 +230,7 @@ fn a_missing_secret_holds_up_a_pod_of_one_resource_only() {
 
 #[test]
 fn there_is_room_for_the_state_of_every_resource() {
-    for (count, size) in [(1, "64Mi"), (4, "64Mi"), (5, "80Mi"), (40, "640Mi")] {
+    for (count, size) in [(1, "576Mi"), (4, "2112Mi"), (5, "2640Mi"), (40, "21120Mi")] {
         let webhooks: Vec<_> =
             (0..count).map(|n| webhook(&format!("w{n}"), &json!({"app": "crm"}))).collect();
         let pod = injected(&pod(), &webhooks);
@@ -355,7 +361,8 @@ fn a_guaranteed_pod_stays_guaranteed() {
     ] {
         let pod = pod_with("/spec/containers/0/resources", resources.clone());
         let ours = injected(&pod, &[support()])["spec"]["initContainers"][0]["resources"].clone();
-        assert_eq!(ours["limits"] == ours["requests"], guaranteed, "{resources}");
+        let equal = ["cpu", "memory"].iter().all(|name| ours["limits"][name] == ours["requests"][name]);
+        assert_eq!(equal, guaranteed, "{resources}");
     }
 }
 

@@ -3,15 +3,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use telegram_webhook_crds::RegistrationStatus;
 use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Hmac, HmacEncoding, Limits, SourceAddress, Upstream,
+    AnswerAfter, ClientAddress, Filter, Hmac, HmacEncoding, Limits, Secret as SecretText, SourceAddress,
+    Upstream,
 };
 
 use super::*;
 use crate::{
     fixtures,
-    reconcile::stored::Stored,
+    reconcile::{stored::Stored, validate::ValidDelivery},
     telegram::{Bot, BotToken},
 };
+
+mod signing;
 
 fn valid() -> ValidatedWebhook {
     ValidatedWebhook {
@@ -34,12 +37,17 @@ fn valid() -> ValidatedWebhook {
         hmac: None,
         limits: Limits::default(),
         filter: Filter::default(),
+        delivery: ValidDelivery { signing_key: Some(key("whsec_A")), ..ValidDelivery::default() },
         tls_secret: "hooks-tls".into(),
         certificate: Some("sha256:certificate".into()),
         stored: None,
         registered: None,
         obstacles: vec![],
     }
+}
+
+fn key(text: &str) -> SecretText {
+    SecretText(text.into())
 }
 
 fn with_accepted(mut secret: Secret, accepted: &Accepted) -> Secret {
@@ -273,4 +281,15 @@ fn a_former_slot_is_served_for_a_while_after_telegram_was_told_the_new_one() {
     assert_eq!((stored(&both).config.slots.len(), both.expected.superseded), (1, None));
     // the time of the former registration doesn't count
     assert_eq!(slots(1, OVERLAP), [2, 1]);
+}
+
+#[test]
+fn the_sidecar_is_told_how_to_deliver() {
+    let delivery = Delivery { answer_after: AnswerAfter::Delivered, max_attempts: 7, ..Delivery::default() };
+    let webhook = ValidatedWebhook {
+        delivery: ValidDelivery { delivery: delivery.clone(), ..valid().delivery },
+        ..valid()
+    };
+    let config = stored(&built(&webhook)).config;
+    assert_eq!(config.delivery, Delivery { signing_keys: vec![key("whsec_A")], ..delivery });
 }

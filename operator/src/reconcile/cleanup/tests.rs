@@ -1,5 +1,5 @@
 use telegram_webhook_sidecar_config::{
-    ClientAddress, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
+    ClientAddress, Delivery, Filter, Limits, Slot, SourceAddress, Upstream, WebhookConfig,
 };
 
 use super::*;
@@ -37,10 +37,12 @@ fn proof() -> Proof {
             hmac: None,
             limits: Limits::default(),
             filter: Filter::default(),
+            delivery: Delivery::default(),
         },
         accepted: None,
         refused: None,
         superseded: None,
+        former_key: None,
         digest: String::new(),
     };
     Proof { stored: Some(stored), url_digest: None }

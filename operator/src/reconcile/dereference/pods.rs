@@ -17,6 +17,7 @@ use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 use crate::{
     http::read_at_most,
     kubernetes::{self, within},
+    place::{INJECTED_ANNOTATION, Injected, Place},
     reconcile::Context,
 };
 
@@ -40,6 +41,8 @@ pub struct PodSeen {
 pub struct Sidecar {
     /// Names of the Secrets that it reads: those of the resources that selected the pod when it was created.
     pub secrets: BTreeSet<String>,
+    /// Where it may keep this webhook's queue, as far as the pod tells.
+    pub place: Option<Place>,
     /// What it says that it uses for this webhook.
     pub loaded: Option<LoadedWebhook>,
 }
@@ -78,6 +81,7 @@ fn is_running(pod: &Pod) -> bool {
 
 async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
     let secrets = mounted(&pod);
+    let place = place(&pod, webhook);
     let status = pod.status.unwrap_or_default();
     let ready = status
         .conditions
@@ -95,7 +99,7 @@ async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
         },
         None => None,
     };
-    PodSeen { ready, sidecar: Some(Sidecar { secrets, loaded }) }
+    PodSeen { ready, sidecar: Some(Sidecar { secrets, place, loaded }) }
 }
 
 /// The Secrets that a pod's sidecar reads; `None` without a sidecar.
@@ -106,6 +110,13 @@ fn mounted(pod: &Pod) -> Option<BTreeSet<String>> {
     let volumes = spec.volumes.iter().flatten().filter(|volume| volume.name == SIDECAR_CONFIG_VOLUME);
     let sources = volumes.filter_map(|volume| volume.projected.as_ref()?.sources.as_ref()).flatten();
     Some(sources.filter_map(|source| Some(source.secret.as_ref()?.name.clone())).collect())
+}
+
+/// What the injector wrote down.
+fn place(pod: &Pod, webhook: &str) -> Option<Place> {
+    let injected = Injected::read(pod.annotations().get(INJECTED_ANNOTATION)?)?;
+    let (_, name) = webhook.split_once('/')?;
+    Some(injected.place(name))
 }
 
 /// What a sidecar uses for `webhook`; `None` if it can't be asked or has nothing.
@@ -130,6 +141,7 @@ mod tests {
         let mut pod: Pod = serde_json::from_str(injected).unwrap();
         let names = |names: [&str; 2]| Some(names.map(str::to_owned).into());
         assert_eq!(mounted(&pod), names(["support-telegram-webhook", "support-tls"]));
+        assert_eq!(place(&pod, "crm/support"), Some(Place { volume: None, room: Some(512 << 20) }));
         pod.spec.as_mut().unwrap().init_containers = None;
         assert_eq!(mounted(&pod), None);
     }

@@ -25,6 +25,17 @@ pub enum Reason {
     /// They come from other addresses.
     SourceHidden,
 
+    /// What is stored reaches the CRM.
+    UpdatesDelivered,
+    /// The same, and some updates that the CRM didn't take were set aside.
+    DeadLetters,
+    /// The CRM fails: updates wait.
+    CrmNotTaking,
+    /// Updates have been waiting for long.
+    UpdatesDelayed,
+    /// What is acknowledged may be lost, or nothing can be stored.
+    NotDurable,
+
     /// The Secret with the token isn't there.
     TokenSecretNotFound,
     /// The Secret lacks the label that allows its use.
@@ -79,6 +90,16 @@ pub enum Reason {
     HmacKeyNotFound,
     /// The value is no signing key.
     HmacSecretMalformed,
+    /// `spec.delivery` contradicts itself, or is out of bounds.
+    DeliveryInvalid,
+    /// A Secret that `spec.delivery` names isn't there.
+    DeliverySecretNotFound,
+    /// The Secret lacks the label that allows its use.
+    DeliverySecretNotLabelled,
+    /// The Secret lacks the key.
+    DeliveryKeyNotFound,
+    /// The value is no signing key, or no secret token.
+    DeliverySecretMalformed,
     /// `spec.filter` asks for something that there is not.
     FilterInvalid,
     /// `spec.limits` is out of bounds, or bans whom nobody may ban.

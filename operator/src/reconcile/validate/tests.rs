@@ -12,6 +12,8 @@ use super::{
     *,
 };
 
+mod broker;
+mod delivery;
 mod request_path;
 
 use crate::fixtures::{self, TOKEN, secret, tls_secret, token_secret, webhook, webhook_with};

@@ -22,9 +22,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(super) use self::format::Record;
 use self::format::{HEAD_SLOTS, Head, SLOT_LENGTH, Slot};
-use super::{id::HashKey, index::Index};
+use crate::dedup::{HashKey, Index, Record};
 
 const LOCK: &str = "lock";
 const NAME: &str = "dedup.log";

@@ -3,10 +3,13 @@
 mod durability;
 mod model;
 
+use std::time::UNIX_EPOCH;
+
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::yield_now, time::Instant};
 
 use super::*;
+use crate::queue::RETENTION;
 
 const BOT: i64 = 123_456;
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{Budget, Malformed, Reject, Rule};
-use crate::delivery::DeliveryError;
+use crate::{delivery::DeliveryError, queue::QueueError};
 
 /// One of every kind. What is new doesn't compile before it is in the list.
 pub(crate) fn every() -> Vec<Reject> {
@@ -38,11 +38,14 @@ pub(crate) fn every() -> Vec<Reject> {
         )
         | Reject::Duplicate
         | Reject::InProgress
+        | Reject::Queue(
+            QueueError::Full(_) | QueueError::Unavailable(_) | QueueError::Broken(_) | QueueError::Closed,
+        )
         | Reject::Delivery(
             DeliveryError::Unreachable
             | DeliveryError::Broken
             | DeliveryError::Timeout
-            | DeliveryError::Status(_),
+            | DeliveryError::Status { .. },
         ) => reject,
     };
     let filtered = [
@@ -61,7 +64,13 @@ pub(crate) fn every() -> Vec<Reject> {
         DeliveryError::Unreachable,
         DeliveryError::Broken,
         DeliveryError::Timeout,
-        DeliveryError::Status(StatusCode::GONE),
+        DeliveryError::Status { status: StatusCode::GONE, retry_after: None },
+    ];
+    let queue = [
+        QueueError::Full(String::new()),
+        QueueError::Unavailable(String::new()),
+        QueueError::Broken(String::new()),
+        QueueError::Closed,
     ];
     let limited = [Budget::Unauthenticated, Budget::Authenticated];
     let others = [
@@ -86,5 +95,6 @@ pub(crate) fn every() -> Vec<Reject> {
         Reject::InProgress,
     ];
     let all = others.into_iter().chain(filtered.map(Reject::Filtered)).chain(delivery.map(Reject::Delivery));
+    let all = all.chain(queue.map(Reject::Queue));
     all.chain(limited.map(|budget| Reject::RateLimited { budget, retry_after: 1 })).map(every).collect()
 }

@@ -20,7 +20,8 @@ pub(super) fn read<'a>(kind: Kind, scanner: &mut Scanner<'a>) -> Result<Facts<'a
             Payment::read(scanner)?.into()
         }
         Kind::Poll => Poll::read(scanner)?.into(),
-        Kind::PollAnswer | Kind::ManagedBot | Kind::Subscription => ByUser::read(scanner)?.into(),
+        Kind::PollAnswer => PollAnswer::read(scanner)?.into(),
+        Kind::ManagedBot | Kind::Subscription => ByUser::read(scanner)?.into(),
         Kind::BusinessConnection => BusinessConnection::read(scanner)?.into(),
         Kind::MyChatMember | Kind::ChatMember | Kind::ChatJoinRequest => Membership::read(scanner)?.into(),
         Kind::MessageReaction | Kind::MessageReactionCount | Kind::DeletedBusinessMessages => {
@@ -69,12 +70,21 @@ object! {
 
 object! {
     struct Poll<'a> {
+        b"id" id: Option<Raw<'a>>,
         b"question" question: Option<Raw<'a>>,
     }
 }
 
 object! {
-    /// What has a user and no chat. A poll is answered in a channel's name too, then there may be no user.
+    /// Polls may be answered in a channel's name too, then there is no user.
+    struct PollAnswer<'a> {
+        b"poll_id" poll_id: Option<Raw<'a>>,
+        b"user" user: Option<Id>,
+    }
+}
+
+object! {
+    /// What has a user and no chat.
     struct ByUser<'a> {
         b"user" user: Option<Id>,
         b"invoice_payload" invoice_payload: Option<Raw<'a>>,
@@ -169,9 +179,20 @@ impl<'a> From<Payment<'a>> for Facts<'a> {
 }
 
 impl<'a> From<Poll<'a>> for Facts<'a> {
-    fn from(Poll { question }: Poll<'a>) -> Self {
-        Self { text: question, ..Self::default() }
+    fn from(Poll { id, question }: Poll<'a>) -> Self {
+        Self { poll: id.and_then(number), text: question, ..Self::default() }
     }
+}
+
+impl<'a> From<PollAnswer<'a>> for Facts<'a> {
+    fn from(PollAnswer { poll_id, user }: PollAnswer<'a>) -> Self {
+        Self { poll: poll_id.and_then(number), ..Self::of_user(user) }
+    }
+}
+
+/// An id that Telegram writes as a text because of those who can't read such a large number.
+fn number(text: Raw<'_>) -> Option<i64> {
+    text.decode().parse().ok()
 }
 
 impl<'a> From<ByUser<'a>> for Facts<'a> {

@@ -88,6 +88,7 @@ impl<'a> Message<'a> {
             chat: Some(self.chat.id),
             chat_type: Some(self.chat.kind),
             topic: self.chat.topic(self.thread, self.in_topic),
+            poll: None,
             content: self.content(),
             user: self.from.map(|from| from.id),
             text,

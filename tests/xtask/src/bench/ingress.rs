@@ -5,6 +5,10 @@
 //! servers; what is compared is the processor time that a server uses per request. Rounds go through all systems in turn, so that
 //! whatever else the machine does hits them alike.
 
+mod measured;
+mod queued;
+mod servers;
+
 use std::{path::Path, time::Duration};
 
 use anyhow::{bail, ensure};
@@ -13,14 +17,16 @@ use telegram_webhook_sidecar_config::{AddressMode, AddressSource, ClientAddress,
 use telegram_webhook_tests::sidecar::{PATH, TOKEN};
 use tokio::time::sleep;
 
+pub use self::queued::until_nothing_waits;
+use self::{measured::Measured, servers::Servers};
 use super::{
     budget::{self, Budget, count},
-    machine::{processor_time, raise_file_limit, resident},
+    machine::{peak_resident, processor_time, raise_file_limit, resident},
     report::{Case, Line, Report},
     server::{Server, System},
     site::{self, BANNED, Priority, Site, WRONG_TOKEN},
     tools,
-    wrk::{self, Expected},
+    wrk::{self, Expected, Outcome},
 };
 use crate::progress::Progress;
 
@@ -78,23 +84,21 @@ async fn rounds(
     progress: &Progress,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let mut servers = Vec::new();
-    for system in System::ALL {
-        servers.push((system, Server::start(system, site, envoy).await?));
-    }
+    let servers = Servers::start(site, envoy).await?;
     sleep(Duration::from_secs(1)).await;
-    for (system, server) in &servers {
-        report.add(Line::memory(*system, Case::Idle, resident(server.pid)?));
+    for system in System::ALL {
+        let server = servers.of(system, Case::Idle)?;
+        report.add(Line::memory(system, Case::Idle, resident(server.pid)?));
     }
     let Arguments { rounds, seconds, .. } = arguments;
-    let measurements = u64::from(*rounds) * (Case::ROUND.len() * System::ALL.len()) as u64;
-    progress
-        .say(&format!("{rounds} rounds of {seconds} s per case and system: {} s", measurements * seconds));
+    let in_a_round: usize = Case::ROUND.iter().map(|case| case.systems().len()).sum();
+    let estimate = u64::from(*rounds) * in_a_round as u64 * seconds;
+    progress.say(&format!("{rounds} rounds of {seconds} s per case and system: {estimate} s"));
     for round in 1..=*rounds {
         for case in Case::ROUND {
-            for (system, server) in &servers {
-                match measure(site, *system, server, case, *seconds).await {
-                    Ok(line) => report.add(line),
+            for system in case.systems() {
+                match measure(site, *system, servers.of(*system, case)?, case, *seconds).await {
+                    Ok(measured) => report.add(measured.line(*system, case)),
                     // the rest is worth knowing all the same
                     Err(error) => {
                         report.fail(format!("{} of {system} in round {round}: {error:#}", case.name()));
@@ -104,6 +108,7 @@ async fn rounds(
         }
         progress.say(&format!("round {round} of {rounds} is over"));
     }
+    report.add(Line::memory(System::Sidecar, Case::FullLoad, peak_resident(servers.queued.pid)?));
     Ok(())
 }
 
@@ -113,9 +118,12 @@ async fn measure(
     server: &Server,
     case: Case,
     seconds: u64,
-) -> anyhow::Result<Line> {
+) -> anyhow::Result<Measured> {
     let before = processor_time(server.pid)?;
-    let (requests, duration_us, [p50_us, p99_us]) = match case {
+    match case {
+        Case::Durable => queued::durable(site, seconds).await,
+        Case::Deliver => queued::deliver(site, server, seconds).await,
+        Case::Paced => queued::paced(site, server, seconds).await,
         Case::Accept | Case::ForgedToken | Case::WrongPath => {
             let (path, token, expected) = match case {
                 Case::Accept => (PATH, TOKEN, Expected::Accepted),
@@ -123,7 +131,8 @@ async fn measure(
                 _ => (WRONG_PATH, TOKEN, Expected::Refused),
             };
             let outcome = wrk::run(site, server, path, token, expected, seconds).await?;
-            (outcome.requests, outcome.duration_us, [outcome.p50_us, outcome.p99_us])
+            let Outcome { requests, duration_us, p50_us, p99_us, .. } = outcome;
+            Measured::since(before, server, requests, duration_us, [p50_us, p99_us])
         }
         Case::BannedConnection | Case::Handshake => {
             let (from, expected) = match (case, system) {
@@ -132,22 +141,12 @@ async fn measure(
                 _ => (BANNED, "403"),
             };
             let outcome = connections(site, server, from, seconds).await?;
-            let ends = &outcome.ends;
-            ensure!(ends.get(expected) == Some(&outcome.requests), "expected {expected} but {ends:?}");
-            (outcome.requests, outcome.duration_us, [outcome.p50_us, outcome.p99_us])
+            let Connections { requests, duration_us, ends, p50_us, p99_us } = outcome;
+            ensure!(ends.get(expected) == Some(&requests), "expected {expected} but {ends:?}");
+            Measured::since(before, server, requests, duration_us, [p50_us, p99_us])
         }
-        Case::Idle | Case::LimitedAddresses => bail!("no case of a round"),
-    };
-    let used = processor_time(server.pid)?.saturating_sub(before);
-    Ok(Line {
-        system,
-        case,
-        rps: Some(requests * 1_000_000 / duration_us.max(1)),
-        cpu_us_per_request: Some(used.as_secs_f64() * 1e6 / count(requests)),
-        p50_us: Some(p50_us),
-        p99_us: Some(p99_us),
-        rss_kib: resident(server.pid)?,
-    })
+        Case::Idle | Case::FullLoad | Case::LimitedAddresses => bail!("no case of a round"),
+    }
 }
 
 async fn connections(
@@ -205,8 +204,17 @@ fn budgets(report: &Report) -> Vec<Budget> {
     };
     vec![
         cost(Case::Accept, 1.0),
+        cost(Case::Durable, 0.65),
+        cost(Case::Deliver, 1.0),
+        Budget {
+            what: "p99 of the answer at 5,000 updates per second".to_owned(),
+            measured: report.lateness(Case::Paced),
+            limit: 2.0,
+            unit: "ms after nginx's",
+        },
         cost(Case::BannedConnection, 0.1),
         memory("memory when idle", Case::Idle, 16.0),
+        memory("memory at full load", Case::FullLoad, 32.0),
         memory("memory for 100,000 limited addresses", Case::LimitedAddresses, 32.0),
     ]
 }

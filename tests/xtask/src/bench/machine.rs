@@ -72,6 +72,14 @@ pub fn peak_resident(pid: u32) -> anyhow::Result<u64> {
     status_field(pid, "VmHWM:")
 }
 
+/// Bytes that a process has had written to a disk.
+pub fn written(pid: u32) -> anyhow::Result<u64> {
+    let file = format!("/proc/{pid}/io");
+    let io = fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
+    let value = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    value.and_then(|value| value.parse().ok()).with_context(|| format!("{file} is not understood"))
+}
+
 fn status_field(pid: u32, name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the server has ended")?;
     let value = status.lines().find_map(|line| line.strip_prefix(name));
@@ -96,5 +104,15 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(resident(pid).unwrap() <= peak_resident(pid).unwrap());
+    }
+
+    #[test]
+    fn what_this_process_writes_counts() {
+        let before = written(std::process::id()).unwrap();
+        // not among temporary files, which may be in memory
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        std::io::Write::write_all(&mut file, &vec![1; 1 << 16]).unwrap();
+        file.sync_data().unwrap();
+        assert!(written(std::process::id()).unwrap() >= before + (1 << 16));
     }
 }

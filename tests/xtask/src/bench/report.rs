@@ -1,26 +1,14 @@
 //! What was measured: one line of JSON each, medians of rounds, a table for people.
 
+mod case;
+
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::ensure;
 use serde::Serialize;
 
-use super::server::System;
-
-/// What the systems are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Case {
-    /// Started, and nobody has come yet: memory only.
-    Idle,
-    Accept,
-    ForgedToken,
-    WrongPath,
-    BannedConnection,
-    Handshake,
-    /// 100,000 strangers: `rss_kib` is what memory has grown by.
-    LimitedAddresses,
-}
+pub use self::case::Case;
+use super::{budget::count, server::System};
 
 /// One measurement, or the median of some. What a case has no value for is null.
 #[derive(Clone, Debug, Serialize)]
@@ -39,26 +27,6 @@ pub struct Line {
 pub struct Report {
     lines: Vec<Line>,
     failures: usize,
-}
-
-// === impl Case ===
-
-impl Case {
-    /// Those of every round.
-    pub const ROUND: [Self; 5] =
-        [Self::Accept, Self::ForgedToken, Self::WrongPath, Self::BannedConnection, Self::Handshake];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Accept => "accept",
-            Self::ForgedToken => "forged_token",
-            Self::WrongPath => "wrong_path",
-            Self::BannedConnection => "banned_connection",
-            Self::Handshake => "handshake",
-            Self::LimitedAddresses => "limited_addresses",
-        }
-    }
 }
 
 // === impl Line ===
@@ -120,11 +88,26 @@ impl Report {
     /// Processor time per request in nginx's: the median of the rounds' ratios, because what else the machine does in a round
     /// slows both.
     pub fn ratio(&self, system: System, case: Case) -> Option<f64> {
-        let costs = |system| {
-            let of_case = move |line: &&Line| (line.system, line.case) == (system, case);
-            self.lines.iter().filter(of_case).filter_map(|line| line.cpu_us_per_request)
-        };
-        median_of(costs(system).zip(costs(System::Nginx)).map(|(cost, nginx)| cost / nginx))
+        let cost = |line: &Line| line.cpu_us_per_request;
+        let costs = self.values(system, case, cost).zip(self.values(System::Nginx, case.yardstick(), cost));
+        median_of(costs.map(|(cost, nginx)| cost / nginx))
+    }
+
+    /// By how many milliseconds the sidecar's p99 is later than nginx's: the median of the rounds', for the same reason.
+    pub fn lateness(&self, case: Case) -> Option<f64> {
+        let p99 = |line: &Line| line.p99_us.map(count);
+        let p99s = self.values(System::Sidecar, case, p99).zip(self.values(System::Nginx, case, p99));
+        median_of(p99s.map(|(sidecar, nginx)| (sidecar - nginx) / 1000.0))
+    }
+
+    fn values(
+        &self,
+        system: System,
+        case: Case,
+        value: fn(&Line) -> Option<f64>,
+    ) -> impl Iterator<Item = f64> {
+        let of_case = move |line: &&Line| (line.system, line.case) == (system, case);
+        self.lines.iter().filter(of_case).filter_map(value)
     }
 
     pub fn print_json(&self) -> anyhow::Result<()> {
@@ -188,6 +171,23 @@ mod tests {
         assert_eq!(report.ratio(System::Sidecar, Case::Accept), Some(0.9));
         assert_eq!(report.ratio(System::Sidecar, Case::Handshake), None);
         assert_eq!(report.medians()[1].cpu_us_per_request, Some(27.0));
+    }
+
+    #[test]
+    fn what_nginx_cannot_do_is_measured_by_what_it_can() {
+        let mut report = Report::default();
+        report.add(line(System::Nginx, 10.0));
+        report.add(Line { case: Case::Durable, ..line(System::Sidecar, 6.0) });
+        assert_eq!(report.ratio(System::Sidecar, Case::Durable), Some(0.6));
+    }
+
+    #[test]
+    fn lateness_is_what_nginx_would_have_spared() {
+        let mut report = Report::default();
+        for (system, p99_us) in [(System::Nginx, 3000), (System::Sidecar, 4500)] {
+            report.add(Line { p99_us: Some(p99_us), ..Line::memory(system, Case::Paced, 1) });
+        }
+        assert_eq!(report.lateness(Case::Paced), Some(1.5));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use telegram_webhook_tests::{
     cluster::{command, find_program},
     sidecar::{CRM_PATH, ConfigFolder, PATH, TOKEN},
 };
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, copy, sink},
     net::TcpStream,
@@ -47,8 +48,8 @@ pub struct Server {
     pub pid: u32,
     pub address: SocketAddr,
     child: Child,
-    /// The sidecar reads it again and again.
-    _config: Option<ConfigFolder>,
+    /// What the sidecar reads and writes.
+    _files: Option<(ConfigFolder, TempDir)>,
 }
 
 // === impl System ===
@@ -99,7 +100,7 @@ impl Server {
                 command.args(["--concurrency", "1", "--disable-hot-restart", "-l", "error"]);
                 command.arg("-c").arg(render("envoy.yaml", ENVOY)?);
             }
-            System::Sidecar => return Self::start_sidecar(site, &site.sidecar_config()).await,
+            System::Sidecar => return Self::start_sidecar(site, &site.synchronous_config()).await,
         }
         Self::spawn(system, site, command, address, None).await
     }
@@ -112,8 +113,9 @@ impl Server {
         folder.publish()?;
         let mut command = site.server(&site.binaries.sidecar);
         command.args(["run", "--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0"]);
-        command.arg("--config-dir").arg(folder.path());
-        Self::spawn(System::Sidecar, site, command, address, Some(folder)).await
+        let state = site.state()?;
+        command.arg("--config-dir").arg(folder.path()).arg("--state-dir").arg(state.path());
+        Self::spawn(System::Sidecar, site, command, address, Some((folder, state))).await
     }
 
     async fn spawn(
@@ -121,7 +123,7 @@ impl Server {
         site: &Site,
         mut command: Command,
         address: SocketAddr,
-        config: Option<ConfigFolder>,
+        files: Option<(ConfigFolder, TempDir)>,
     ) -> anyhow::Result<Self> {
         let log = site.file(&format!("{system}.log"));
         let mut child = command
@@ -134,7 +136,7 @@ impl Server {
         drain(child.stdout.take().context("no output")?, log.with_extension("out"));
         drain(child.stderr.take().context("no output")?, log.clone());
         let pid = child.id().with_context(|| format!("{system} ended at once"))?;
-        let mut server = Self { pid, address, child, _config: config };
+        let mut server = Self { pid, address, child, _files: files };
         if let Err(error) = server.wait_until_ready().await {
             let said = |file: &Path| fs::read_to_string(file).unwrap_or_default();
             bail!("{system} doesn't start: {error:#}\n{}{}", said(&log.with_extension("out")), said(&log));

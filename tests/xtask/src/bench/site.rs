@@ -9,15 +9,16 @@ use std::{
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
-use telegram_webhook_sidecar_config::{Limits, Rate, SourceAddress, WebhookConfig};
+use telegram_webhook_sidecar_config::{Delivery, DeliveryMode, Limits, Rate, SourceAddress, WebhookConfig};
 use telegram_webhook_tests::{
-    cluster::command,
+    cluster::{command, target_folder},
     pki::{Authority, Leaf},
     sidecar::{HOST, NAME, PATH, config},
 };
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
     process::{Child, Command},
 };
 
@@ -38,6 +39,8 @@ const FIRST_ID: u64 = 1_000_000_000;
 /// Everything that doesn't differ between the systems.
 pub struct Site {
     pub folder: TempDir,
+    /// Where states are: not among temporary files, which may be in memory.
+    states: TempDir,
     pub certificate: Leaf,
     pub processors: Processors,
     pub binaries: Binaries,
@@ -87,6 +90,7 @@ impl Site {
         let crm_port = port.trim().parse().context("the CRM tells no port")?;
         Ok(Self {
             folder,
+            states: tempfile::tempdir_in(target_folder()?).context("make a folder for states")?,
             certificate,
             processors,
             binaries,
@@ -108,6 +112,21 @@ impl Site {
         first
     }
 
+    /// A folder for the state of one more sidecar.
+    pub fn state(&self) -> anyhow::Result<TempDir> {
+        tempfile::tempdir_in(self.states.path()).context("make a folder for a state")
+    }
+
+    /// How many updates the CRM has taken, of all systems together.
+    pub async fn taken_by_crm(&self) -> anyhow::Result<u64> {
+        let mut crm = TcpStream::connect(("127.0.0.1", self.crm_port)).await.context("ask the CRM")?;
+        crm.write_all(b"GET / HTTP/1.1\r\nHost: crm\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        crm.read_to_string(&mut answer).await?;
+        let taken = answer.rsplit("\r\n").next().and_then(|body| body.parse().ok());
+        taken.with_context(|| format!("the CRM tells no number: {answer}"))
+    }
+
     /// The sidecar's configuration: what it is by default, but for loads of a benchmark and the addresses of this machine.
     pub fn sidecar_config(&self) -> WebhookConfig {
         let (network, length) = LISTED;
@@ -119,6 +138,12 @@ impl Site {
             limits: Limits { authenticated: UNLIMITED, banned: vec![BANNED.to_owned()], ..Limits::default() },
             ..config(NAME, HOST, self.crm_port)
         }
+    }
+
+    /// The same, and nothing is stored: the answer waits for the CRM, as that of a proxy does.
+    pub fn synchronous_config(&self) -> WebhookConfig {
+        let delivery = Delivery { mode: DeliveryMode::Synchronous, ..Delivery::default() };
+        WebhookConfig { delivery, ..self.sidecar_config() }
     }
 
     /// A command that is measured: on the server's processor. taskset and chrt become the program, so the pid is the program's.

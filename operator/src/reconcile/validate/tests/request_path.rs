@@ -6,7 +6,7 @@ use super::*;
 use crate::fixtures::hmac_secret;
 
 /// A resource with this text in its spec.
-fn declaring(text: &str) -> TelegramWebhook {
+pub(super) fn declaring(text: &str) -> TelegramWebhook {
     webhook_with(&[("  workload:", &format!("  {text}\n  workload:"))])
 }
 

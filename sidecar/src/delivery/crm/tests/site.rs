@@ -1,5 +1,7 @@
 //! A client and a CRM, and what they say.
 
+use std::time::SystemTime;
+
 use telegram_webhook_sidecar_config::WebhookConfig;
 use tempfile::TempDir;
 use tokio::{
@@ -58,7 +60,7 @@ impl Site {
         update: &str,
     ) -> Result<Delivered, DeliveryError> {
         let claim = self.claim(update).await.unwrap();
-        self.crm.deliver(Arc::clone(webhook), None, Bytes::from(update.to_owned()), claim).await
+        self.crm.deliver(Arc::clone(webhook), 1, Bytes::from(update.to_owned()), claim).await
     }
 
     pub(super) async fn accept(&self) -> Socket {

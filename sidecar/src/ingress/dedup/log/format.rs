@@ -14,10 +14,7 @@
 //! 28..32  CRC-32 (IEEE) of the 28 bytes before
 //! ```
 
-use super::super::{
-    Seconds,
-    id::{HashKey, Id, Key},
-};
+use crate::dedup::{HashKey, Id, Key, Record, Seconds};
 
 pub(super) const SLOT_LENGTH: usize = 32;
 /// Slots of the head.
@@ -28,13 +25,6 @@ const NAME: &[u8; 28] = b"telegram-webhook-dedup 2\n\0\0\0";
 const CHECKSUM_LENGTH: usize = 4;
 
 pub(super) type Slot = [u8; SLOT_LENGTH];
-
-/// An accepted update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Record {
-    pub(in super::super) id: Id,
-    pub(in super::super) at: Seconds,
-}
 
 /// What a file begins with.
 pub(super) enum Head {

@@ -11,7 +11,7 @@ fn log_of(memory: &Memory) -> PathBuf {
 
 /// A memory of the updates 0, 1, 2, ... accepted at 0.
 fn with_updates(count: u32) -> Memory {
-    let memory = Memory::new(MAX_LIVE);
+    let memory = Memory::new(MAX_KNOWN);
     for id in 0..count {
         assert!(memory.deliver(BOT, &update(id), 0));
     }
@@ -47,9 +47,9 @@ fn each_file_has_a_hash_key_of_its_own() {
 
 #[test]
 fn what_was_accepted_survives_a_restart_until_it_is_too_old() {
-    let memory = with_updates(3).restart(MAX_LIVE, RETENTION.as_secs() - 1);
+    let memory = with_updates(3).restart(MAX_KNOWN, RETENTION.as_secs() - 1);
     assert_eq!(remembered(&memory, 4), [0, 1, 2]);
-    let memory = memory.restart(MAX_LIVE, RETENTION.as_secs());
+    let memory = memory.restart(MAX_KNOWN, RETENTION.as_secs());
     assert_eq!(remembered(&memory, 4), Vec::<u32>::new());
 }
 
@@ -59,12 +59,12 @@ fn wherever_the_last_write_was_cut_off_all_before_it_is_there_and_more_can_follo
     for length in 0..whole.len() {
         let memory = with_updates(3);
         fs::write(log_of(&memory), &whole[..length]).unwrap();
-        let memory = memory.restart(MAX_LIVE, 0);
+        let memory = memory.restart(MAX_KNOWN, 0);
         let there = u32::try_from(length.saturating_sub(HEAD) / SLOT).unwrap();
         assert_eq!(remembered(&memory, 4), (0..there).collect::<Vec<_>>(), "{length}");
         assert_eq!(fs::metadata(log_of(&memory)).unwrap().len() % 32, 0, "{length}");
         assert!(memory.deliver(BOT, &update(3), 0));
-        let memory = memory.restart(MAX_LIVE, 0);
+        let memory = memory.restart(MAX_KNOWN, 0);
         assert_eq!(remembered(&memory, 4), (0..there).chain([3]).collect::<Vec<_>>(), "{length}");
     }
 }
@@ -76,7 +76,7 @@ fn a_damaged_record_takes_no_other_with_it() {
         let mut log = fs::read(log_of(&memory)).unwrap();
         log[byte] ^= 0x40;
         fs::write(log_of(&memory), log).unwrap();
-        assert_eq!(remembered(&memory.restart(MAX_LIVE, 0), 3), [0, 2], "{byte}");
+        assert_eq!(remembered(&memory.restart(MAX_KNOWN, 0), 3), [0, 2], "{byte}");
     }
 }
 
@@ -87,12 +87,12 @@ fn a_file_of_another_format_is_set_aside() {
     {
         let memory = with_updates(3);
         fs::write(log_of(&memory), file).unwrap();
-        let memory = memory.restart(MAX_LIVE, 0);
+        let memory = memory.restart(MAX_KNOWN, 0);
         assert_eq!(remembered(&memory, 3), Vec::<u32>::new());
         let kept = fs::read_to_string(memory.dir.path().join("dedup.log.unreadable")).unwrap();
         assert_eq!(kept, file);
         assert!(memory.deliver(BOT, &update(9), 0));
-        assert_eq!(remembered(&memory.restart(MAX_LIVE, 0), 10), [9]);
+        assert_eq!(remembered(&memory.restart(MAX_KNOWN, 0), 10), [9]);
     }
 }
 
@@ -103,7 +103,7 @@ fn a_file_whose_head_is_damaged_is_set_aside() {
         let mut log = fs::read(log_of(&memory)).unwrap();
         log[byte] ^= 0x40;
         fs::write(log_of(&memory), &log).unwrap();
-        let memory = memory.restart(MAX_LIVE, 0);
+        let memory = memory.restart(MAX_KNOWN, 0);
         assert_eq!(remembered(&memory, 3), Vec::<u32>::new(), "{byte}");
         assert_eq!(fs::read(memory.dir.path().join("dedup.log.unreadable")).unwrap(), log, "{byte}");
     }
@@ -131,7 +131,7 @@ fn a_new_file_that_was_not_finished_is_no_obstacle() {
     }
     assert!(fs::metadata(log_of(&memory)).unwrap().len() < 290 * 32, "no new file yet");
     // with room for all that is in the file
-    let memory = memory.restart(MAX_LIVE, 0);
+    let memory = memory.restart(MAX_KNOWN, 0);
     assert_eq!(remembered(&memory, 1000), Vec::<u32>::new());
     assert!(remembered(&memory, 1290).ends_with(&[1287, 1288, 1289]));
 }
@@ -168,7 +168,7 @@ fn what_can_not_be_written_is_counted_and_remembered_all_the_same() {
 #[test]
 fn an_update_that_was_forgotten_and_accepted_again_survives_another_restart() {
     let expired = RETENTION.as_secs();
-    let memory = with_updates(1).restart(MAX_LIVE, expired);
+    let memory = with_updates(1).restart(MAX_KNOWN, expired);
     assert!(memory.deliver(BOT, &update(0), expired));
-    assert_eq!(remembered(&memory.restart(MAX_LIVE, expired), 1), [0]);
+    assert_eq!(remembered(&memory.restart(MAX_KNOWN, expired), 1), [0]);
 }

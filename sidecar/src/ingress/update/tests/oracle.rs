@@ -28,11 +28,20 @@ struct Place {
     users: &'static [&'static str],
     texts: &'static [&'static str],
     dates: &'static [&'static str],
+    poll: &'static str,
     thread: &'static str,
 }
 
-const NOWHERE: Place =
-    Place { kinds: &[], chat: "/-", chat_type: "/-", users: &[], texts: &[], dates: &[], thread: "/-" };
+const NOWHERE: Place = Place {
+    kinds: &[],
+    chat: "/-",
+    chat_type: "/-",
+    users: &[],
+    texts: &[],
+    dates: &[],
+    poll: "/-",
+    thread: "/-",
+};
 const MESSAGE: Place = Place {
     kinds: &["message", "business_message", "guest_message"],
     chat: "/chat/id",
@@ -40,6 +49,7 @@ const MESSAGE: Place = Place {
     users: &["/from/id"],
     texts: &["/text", "/caption"],
     dates: &["/date"],
+    poll: "/-",
     thread: "/message_thread_id",
 };
 
@@ -65,6 +75,7 @@ const PLACES: &[Place] = &[
         texts: &["/data", "/game_short_name"],
         dates: &["/message/date"],
         thread: "/message/message_thread_id",
+        ..NOWHERE
     },
     Place {
         kinds: &["inline_query", "chosen_inline_result"],
@@ -79,9 +90,10 @@ const PLACES: &[Place] = &[
         texts: &["/invoice_payload", "/paid_media_payload"],
         ..NOWHERE
     },
-    Place { kinds: &["poll"], texts: &["/question"], ..NOWHERE },
+    Place { kinds: &["poll"], texts: &["/question"], poll: "/id", ..NOWHERE },
+    Place { kinds: &["poll_answer"], users: &["/user/id"], poll: "/poll_id", ..NOWHERE },
     Place {
-        kinds: &["poll_answer", "managed_bot", "subscription"],
+        kinds: &["managed_bot", "subscription"],
         users: &["/user/id"],
         texts: &["/invoice_payload"],
         ..NOWHERE
@@ -100,7 +112,7 @@ const PLACES: &[Place] = &[
         users: &["/from/id"],
         texts: &["/bio"],
         dates: &["/date"],
-        thread: "/-",
+        ..NOWHERE
     },
     Place {
         kinds: &["message_reaction", "message_reaction_count", "deleted_business_messages"],
@@ -142,6 +154,8 @@ const FIELDS: &[&str] = &[
     "user_chat_id",
     "message_thread_id",
     "is_topic_message",
+    "id",
+    "poll_id",
     "photo",
     "dice",
     "boost",
@@ -163,6 +177,9 @@ fn fitting(dice: &mut Dice, field: &str) -> Value {
         "boost" => json!({"add_date": id, "source": {"source": "gift_code"}}),
         "chat_type" => json!(*dice.pick(&["sender", "private", "group", "new"])),
         "is_topic_message" => json!(dice.below(2) == 0),
+        "id" | "poll_id" => {
+            json!(*dice.pick(&["5", "-1", "9223372036854775807", "9223372036854775808", "x"]))
+        }
         "photo" => json!([{"chat": {"id": 9}}]),
         "date" | "edit_date" | "user_chat_id" | "message_thread_id" | "remove_date" => json!(id),
         _ => json!(*dice.pick(&["", "a", "é😀\"\\", "\u{0}/x"])),
@@ -224,6 +241,7 @@ fn expected(update: &Value) -> Option<(i64, Facts<'static>, Option<&str>)> {
         },
         user: place.users.iter().find_map(|pointer| number(pointer)),
         date: place.dates.iter().find_map(|pointer| number(pointer)),
+        poll: text(&place.poll).and_then(|id| id.parse().ok()),
         ..Facts::default()
     };
     Some((id, facts, place.texts.iter().find_map(text)))

@@ -1,0 +1,5 @@
+//! Real servers, started by the test that needs them and ended with it.
+
+pub mod rabbitmq;
+pub mod redis;
+pub mod redis_groups;
