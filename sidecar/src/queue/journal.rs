@@ -78,7 +78,10 @@ impl Journal {
         let not_writable = |source| OpenError::NotWritable { dir: dir.to_owned(), source };
         let folder = dir.to_owned();
         let opened = spawn_blocking(move || opening::open(&folder, bot_id, options, clock)).await;
-        let Opened { shared, known, receipts } = opened.unwrap_or(Err(not_writable(LogError::Closed)))?;
+        let opened = opened.unwrap_or(Err(not_writable(LogError::Closed)))?;
+        let Opened { shared, gatherer, known, receipts } = opened;
+        // ends with the log
+        drop(tokio::spawn(gatherer.run()));
         for receipt in receipts {
             receipt.await.map_err(not_writable)?;
         }

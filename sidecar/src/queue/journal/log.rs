@@ -50,6 +50,7 @@
 
 pub mod files;
 mod format;
+mod gatherer;
 mod index;
 mod recovery;
 mod repair;
@@ -66,14 +67,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use self::{
     files::{File as _, Files},
-    state::{Found, Shared},
+    state::{Found, Haste, Shared},
     writer::Writer,
 };
 pub use self::{
+    gatherer::Gatherer,
     repair::{RepairError, Repaired, repair},
     verify::{Report, verify},
 };
@@ -182,10 +184,10 @@ impl Options {
         self.max_bytes / self.segment_bytes
     }
 
-    fn check(self) -> Result<(), OpenError> {
+    fn check(self) -> Result<Self, OpenError> {
         let sizes = MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES;
         if sizes.contains(&self.segment_bytes) && self.max_segments() >= MIN_SEGMENTS {
-            Ok(())
+            Ok(self)
         } else {
             Err(OpenError::Options)
         }
@@ -197,8 +199,23 @@ impl Options {
 impl<F: Files> Log<F> {
     /// Opens or makes the log and shows every record that was appended and not removed, oldest first.
     pub fn open(files: F, options: Options, visit: impl FnMut(Sequence, &[u8])) -> Result<Self, OpenError> {
-        options.check()?;
-        let writer = Writer::open(files, options, visit)?;
+        Self::start(Writer::open(files, Options::check(options)?, visit)?)
+    }
+
+    /// The same, for records that gather while the second value runs.
+    pub fn open_to_gather(
+        files: F,
+        options: Options,
+        visit: impl FnMut(Sequence, &[u8]),
+    ) -> Result<(Self, Gatherer<F>), OpenError> {
+        let (tell, told) = mpsc::unbounded_channel();
+        let writer = Writer::open(files, Options::check(options)?, visit)?.telling(tell);
+        let shared = writer.shared();
+        let started = shared.gathers();
+        Ok((Self::start(writer)?, Gatherer { shared, told, started }))
+    }
+
+    fn start(writer: Writer<F>) -> Result<Self, OpenError> {
         let shared = writer.shared();
         let thread = thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run());
         let thread =
@@ -208,12 +225,17 @@ impl<F: Files> Log<F> {
 
     /// Hands a record over to be written: `head` and then `body`. Records are in the order of these calls.
     pub fn append(&self, head: Bytes, body: Bytes) -> Result<Receipt, LogError> {
-        self.shared.append(head, body, None)
+        self.shared.append(head, body, None, Haste::Now)
+    }
+
+    /// The same for a record that many others come with: they are written together.
+    pub fn gather(&self, head: Bytes, body: Bytes) -> Result<Receipt, LogError> {
+        self.shared.append(head, body, None, Haste::Gather)
     }
 
     /// Appends a record and removes another, both or, after an error or a crash, neither.
     pub fn replace(&self, old: Sequence, head: Bytes, body: Bytes) -> Result<Receipt, LogError> {
-        self.shared.append(head, body, Some(old))
+        self.shared.append(head, body, Some(old), Haste::Now)
     }
 
     /// Removes a record. That is durable some time later.

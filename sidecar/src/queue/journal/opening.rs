@@ -10,7 +10,7 @@ use super::{
     bookkeeper::Known,
     end::Deliveries,
     letters::Listed,
-    log::{self, Log, LogError, Receipt, Sequence, files::Disk},
+    log::{self, Gatherer, Log, LogError, Receipt, Sequence, files::Disk},
     record::{Head, Letter, Record, Unreadable, key},
     state::{Shared, State},
 };
@@ -133,6 +133,8 @@ impl FoundDead {
 /// A queue that is open.
 pub(super) struct Opened {
     pub shared: Shared,
+    /// What has to run for updates to be stored.
+    pub gatherer: Gatherer<Disk>,
     /// What its bookkeeper has to know.
     pub known: Known,
     /// What must be durable before the queue is used.
@@ -142,8 +144,12 @@ pub(super) struct Opened {
 /// Opens the queue of a bot, in a folder of its own.
 pub(super) fn open(dir: &Path, bot_id: i64, options: Options, clock: Clock) -> Result<Opened, OpenError> {
     let (mut found, mut found_dead) = (FoundQueue::default(), FoundDead::default());
-    let queue = open_log(&dir.join(QUEUE), options.queue(), |at, record| found.see(at, record))?;
-    let dead = open_log(&dir.join(DEAD), options.dead(), |at, record| found_dead.see(at, record))?;
+    let (queue, gatherer) = open_log(&dir.join(QUEUE), |disk| {
+        Log::open_to_gather(disk, options.queue(), |at, record| found.see(at.number(), record))
+    })?;
+    let dead = open_log(&dir.join(DEAD), |disk| {
+        Log::open(disk, options.dead(), |at, record| found_dead.see(at.number(), record))
+    })?;
     for (name, unreadable) in [(QUEUE, found.unreadable), (DEAD, found_dead.unreadable)] {
         if let Some(sequence) = unreadable {
             return Err(OpenError::Unreadable { dir: dir.join(name), sequence });
@@ -173,17 +179,12 @@ pub(super) fn open(dir: &Path, bot_id: i64, options: Options, clock: Clock) -> R
         state.letters.put(sequence, listed);
     }
     let shared = Shared::new((bot_id, clock, hash_key), (queue, dead, options.longest_body()), state);
-    Ok(Opened { shared, known: found.known, receipts })
+    Ok(Opened { shared, gatherer, known: found.known, receipts })
 }
 
-fn open_log(
-    dir: &Path,
-    options: log::Options,
-    mut see: impl FnMut(u64, &[u8]),
-) -> Result<Log<Disk>, OpenError> {
+fn open_log<T>(dir: &Path, open: impl FnOnce(Disk) -> Result<T, log::OpenError>) -> Result<T, OpenError> {
     let disk = Disk::new(dir).map_err(|source| OpenError::Io { dir: dir.to_owned(), source })?;
-    Log::open(disk, options, |sequence, record| see(sequence.number(), record))
-        .map_err(|source| OpenError::Log { dir: dir.to_owned(), source })
+    open(disk).map_err(|source| OpenError::Log { dir: dir.to_owned(), source })
 }
 
 /// What was on its way between the logs when the sidecar was killed is in both: the earlier one goes.

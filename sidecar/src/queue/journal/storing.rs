@@ -53,7 +53,7 @@ fn begin(shared: &Arc<Shared>, id: Id, head: Head, update: &Update) -> Result<Be
         Claim::UnderWay(ended) => return Ok(Begun::UnderWay(ended)),
         Claim::Ours => {}
     }
-    match shared.queue.append(encoded, update.body.clone()) {
+    match shared.queue.gather(encoded, update.body.clone()) {
         Ok(receipt) => {
             let sequence = receipt.sequence().number();
             state.under_way.push(sequence, head.lane, head.received_at);

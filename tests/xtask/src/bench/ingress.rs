@@ -55,6 +55,21 @@ pub struct Arguments {
     /// How long each measurement takes
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// Measure these cases of the rounds alone, and what they are compared with; budgets of others are not judged
+    #[arg(long = "case", value_enum, value_name = "CASE")]
+    cases: Vec<Case>,
+}
+
+// === impl Arguments ===
+
+impl Arguments {
+    /// Every case of a round that is asked for or is what one that is asked for is compared with.
+    fn cases(&self) -> Vec<Case> {
+        let asked = |case: Case| self.cases.is_empty() || self.cases.contains(&case);
+        let is_compared_with =
+            |case: Case| Case::ROUND.iter().any(|other| other.yardstick() == case && asked(*other));
+        Case::ROUND.into_iter().filter(|case| asked(*case) || is_compared_with(*case)).collect()
+    }
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -65,7 +80,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut site = Site::new(binaries, Priority::new(arguments.real_time)).await?;
     let mut report = Report::default();
     rounds(&arguments, &mut site, &envoy, &progress, &mut report).await?;
-    if let Err(error) = limited_addresses(&site, &progress, &mut report).await {
+    if arguments.cases.is_empty()
+        && let Err(error) = limited_addresses(&site, &progress, &mut report).await
+    {
         report.fail(format!("limited addresses: {error:#}"));
     }
     if arguments.json {
@@ -73,7 +90,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         report.print_table();
     }
-    budget::judge(&budgets(&report))?;
+    let mut budgets = budgets(&report);
+    if !arguments.cases.is_empty() {
+        budgets.retain(|budget| budget.measured.is_some());
+    }
+    budget::judge(&budgets)?;
     report.ensure_whole()
 }
 
@@ -91,11 +112,12 @@ async fn rounds(
         report.add(Line::memory(system, Case::Idle, resident(server.pid)?));
     }
     let Arguments { rounds, seconds, .. } = arguments;
-    let in_a_round: usize = Case::ROUND.iter().map(|case| case.systems().len()).sum();
+    let cases = arguments.cases();
+    let in_a_round: usize = cases.iter().map(|case| case.systems().len()).sum();
     let estimate = u64::from(*rounds) * in_a_round as u64 * seconds;
     progress.say(&format!("{rounds} rounds of {seconds} s per case and system: {estimate} s"));
     for round in 1..=*rounds {
-        for case in Case::ROUND {
+        for case in cases.iter().copied() {
             for system in case.systems() {
                 match measure(site, *system, servers.of(*system, case)?, case, *seconds).await {
                     Ok(measured) => report.add(measured.line(*system, case)),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub(super) use self::work::{Batch, Request, Work, Written};
 use super::{
@@ -31,6 +31,8 @@ pub(super) struct Shared<F: Files> {
     state: Mutex<State<F::File>>,
     /// Tells the writer of work.
     work: Condvar,
+    /// Tells the gatherer that records gather.
+    started: Arc<Notify>,
 }
 
 struct State<T> {
@@ -39,6 +41,10 @@ struct State<T> {
     next: u64,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    /// Those that wait are to be written now.
+    is_due: bool,
+    /// The gatherer was told that some wait.
+    is_gathering: bool,
     /// Records that are being written.
     in_flight: Arc<Vec<Record>>,
     removals: Vec<u64>,
@@ -63,6 +69,14 @@ enum WriterIs {
     Asleep,
     /// Until somebody tells it of more than a removal, or for a while.
     Dozing,
+}
+
+/// When a record is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    Now,
+    /// When no more come.
+    Gather,
 }
 
 /// A record on its way.
@@ -97,16 +111,24 @@ impl<F: Files> Shared<F> {
             next,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            is_due: false,
+            is_gathering: false,
             in_flight: Arc::default(),
             removals: Vec::new(),
             receipts: Vec::new(),
             index,
             writer: WriterIs::Busy,
         };
-        Self { options, state: Mutex::new(state), work: Condvar::new() }
+        Self { options, state: Mutex::new(state), work: Condvar::new(), started: Arc::default() }
     }
 
-    pub fn append(&self, head: Bytes, body: Bytes, replaces: Option<Sequence>) -> Result<Receipt, LogError> {
+    pub fn append(
+        &self,
+        head: Bytes,
+        body: Bytes,
+        replaces: Option<Sequence>,
+        haste: Haste,
+    ) -> Result<Receipt, LogError> {
         let (record, bytes) = self.record(head, body)?;
         let (done, receipt) = oneshot::channel();
         let mut state = locked(&self.state);
@@ -124,8 +146,35 @@ impl<F: Files> Shared<F> {
         state.index.put(sequence, place);
         state.waiting_bytes += bytes;
         state.waiting.push_back(Waiting { record: Record { sequence, ..record }, replaces, done });
-        self.wake(state, false);
+        match haste {
+            Haste::Now => {
+                state.is_due = true;
+                self.wake(state, false);
+            }
+            Haste::Gather => {
+                let is_first = !std::mem::replace(&mut state.is_gathering, true);
+                drop(state);
+                if is_first {
+                    self.started.notify_one();
+                }
+            }
+        }
         Ok(Receipt { sequence: Sequence(sequence), done: receipt })
+    }
+
+    /// Has all that wait written.
+    pub fn write_gathered(&self) {
+        let mut state = locked(&self.state);
+        state.is_gathering = false;
+        state.is_due = !state.waiting.is_empty();
+        if state.is_due {
+            self.wake(state, false);
+        }
+    }
+
+    /// Tells whoever sees to it that they are written that records gather.
+    pub fn gathers(&self) -> Arc<Notify> {
+        Arc::clone(&self.started)
     }
 
     fn record(&self, head: Bytes, body: Bytes) -> Result<(Record, usize), LogError> {

@@ -96,3 +96,22 @@ async fn a_full_log_refuses_and_can_be_emptied() {
     assert_eq!(log.usage().live_records, 1);
     assert!(log.usage().disk_bytes <= 3 * 4096, "{:?}", log.usage());
 }
+
+#[tokio::test]
+async fn records_that_come_in_one_moment_share_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, gatherer) = Log::open_to_gather(Disk::new(folder.path()).unwrap(), SMALL, |_, _| ()).unwrap();
+    let gatherer = tokio::spawn(gatherer.run());
+    for moment in 0..3 {
+        let come = (0..10).map(|number| log.gather(text(&format!("{moment}.{number}")), Bytes::new()));
+        let receipts: Vec<_> = come.map(Result::unwrap).collect();
+        for receipt in receipts {
+            assert_eq!(receipt.await, Ok(()));
+        }
+    }
+    drop(log);
+    gatherer.await.unwrap();
+    let report = verify(&Disk::new(folder.path()).unwrap()).unwrap();
+    // and the one at the end
+    assert_eq!((report.frames, report.batches), (30, 4));
+}

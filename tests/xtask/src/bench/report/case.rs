@@ -1,11 +1,13 @@
 //! What the systems are asked for.
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bench::server::System;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Case {
     /// Started, and nobody has come yet: memory only.
     Idle,

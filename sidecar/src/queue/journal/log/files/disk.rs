@@ -64,8 +64,7 @@ impl Files for Disk {
         names.filter_map(|name| name.map(Result::ok).transpose()).collect()
     }
 
-    /// Preallocated with its size set, so that a sync has no metadata to write but that of the extents. Filling it with zeros first
-    /// was measured too (ext4): syncs take as long, and every byte would be written twice.
+    /// Preallocated with its size set, so that a sync has no metadata to write but that of the extents.
     fn create(&self, name: &str, size: u64) -> io::Result<fs::File> {
         let file = Self::options().create(true).truncate(true).open(self.folder.join(name))?;
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {

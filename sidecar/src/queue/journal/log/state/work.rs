@@ -70,7 +70,7 @@ impl<F: Files> Shared<F> {
         let mut state = locked(&self.state);
         let mut rested = false;
         loop {
-            let due = !state.waiting.is_empty()
+            let due = (state.is_due && !state.waiting.is_empty())
                 || (!request.stuck && (!state.receipts.is_empty() || state.removals.len() >= MANY_REMOVALS))
                 || (rested && !state.removals.is_empty());
             match state.status {
@@ -186,6 +186,7 @@ impl<T> State<T> {
             records.push(record);
             batch.done.push(done);
         }
+        self.is_due &= !self.waiting.is_empty();
         batch.records = Arc::new(records);
     }
 }

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use super::super::{
     LogError, Options, Receipt, Sequence,
     files::simulated::{Random, Simulated},
-    state::Shared,
+    state::{Haste, Shared},
     writer::Writer,
 };
 
@@ -63,7 +63,7 @@ impl Run {
         match (self.random.below(10), pick) {
             (0..=3, _) => {
                 let body = self.body();
-                let receipt = self.shared.append(Bytes::new(), Bytes::from(body.clone()), None);
+                let receipt = self.shared.append(Bytes::new(), Bytes::from(body.clone()), None, Haste::Now);
                 self.hand_over(Under::Append(body), receipt);
             }
             (4..=6, Some(old)) => {
@@ -83,6 +83,7 @@ impl Run {
                     Bytes::from_static(b"x"),
                     Bytes::from(body.clone()),
                     Some(Sequence(old)),
+                    Haste::Now,
                 );
                 if receipt.is_ok() {
                     self.forget(old);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::super::{OpenError, Options, Sequence, files::simulated::Simulated, writer::Writer};
+use super::super::{OpenError, Options, Sequence, files::simulated::Simulated, state::Haste, writer::Writer};
 
 const OPTIONS: Options = Options { segment_bytes: 4096, max_bytes: 10 * 4096 };
 
@@ -24,7 +24,7 @@ fn batches(count: usize) -> Vec<Folder> {
     let mut stages = vec![folder.contents()];
     for number in 0..count {
         let body = Bytes::from(vec![u8::try_from(number).unwrap(); 30 + number]);
-        drop(writer.shared().append(Bytes::new(), body, None).unwrap());
+        drop(writer.shared().append(Bytes::new(), body, None, Haste::Now).unwrap());
         // the first time there may be no room
         writer.turn(true).unwrap();
         writer.turn(true).unwrap();
@@ -66,7 +66,7 @@ fn no_flipped_bit_loses_a_record_in_silence() {
         drop(
             writer
                 .shared()
-                .append(Bytes::from(vec![number; 7]), Bytes::from(vec![number; 200]), None)
+                .append(Bytes::from(vec![number; 7]), Bytes::from(vec![number; 200]), None, Haste::Now)
                 .unwrap(),
         );
         writer.turn(true).unwrap();

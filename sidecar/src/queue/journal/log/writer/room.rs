@@ -77,6 +77,7 @@ impl<F: Files> Writer<F> {
         }
         self.active = self.spares.remove(0);
         self.tail = FIRST_BATCH;
+        self.filled = FIRST_BATCH;
         self.is_immovable = false;
         Ok(true)
     }
