@@ -48,10 +48,12 @@
 //! That leaves one kind of damage that looks like a crash: to the batches that the last sync wrote. Closing the log writes an empty batch, so
 //! that it shows after an orderly end.
 
+mod error;
 pub mod files;
 mod format;
 mod gatherer;
 mod index;
+mod receipt;
 mod recovery;
 mod repair;
 mod segment;
@@ -60,24 +62,24 @@ mod verify;
 mod writer;
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+pub use self::{
+    error::{LogError, OpenError},
+    gatherer::Gatherer,
+    receipt::Receipt,
+    repair::{RepairError, Repaired, repair},
+    verify::{Report, verify},
+};
 use self::{
     files::{File as _, Files},
     state::{Found, Haste, Shared},
     writer::Writer,
-};
-pub use self::{
-    gatherer::Gatherer,
-    repair::{RepairError, Repaired, repair},
-    verify::{Report, verify},
 };
 
 /// Where a record is in the order of all; later ones are greater. Never used again.
@@ -106,49 +108,6 @@ pub struct Usage {
     pub live_records: u64,
     /// Of the records alone.
     pub live_bytes: u64,
-}
-
-/// Resolves when what it is about is durable. It is written whether anybody waits or not.
-#[derive(Debug)]
-pub struct Receipt {
-    sequence: Sequence,
-    done: oneshot::Receiver<Result<(), LogError>>,
-}
-
-/// Why the log didn't do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LogError {
-    /// Nothing was stored. There is room again when records are removed.
-    #[error("the log is full")]
-    Full,
-    #[error("the record is longer than a segment of the log")]
-    TooLong,
-    /// It was removed, or never stored.
-    #[error("the log has no such record")]
-    Gone,
-    /// Nothing can be stored or trusted any more.
-    #[error("the log is broken: {0}")]
-    Broken(String),
-    #[error("the log is closed")]
-    Closed,
-}
-
-/// Why a log can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("the log is in use by another process")]
-    InUse,
-    #[error(
-        "maxBytes must be at least {MIN_SEGMENTS} segments of at least {MIN_SEGMENT_BYTES} and below 4294967296 bytes"
-    )]
-    Options,
-    #[error("a repair of the log was interrupted: run it again")]
-    Repair,
-    /// Something that was durable is not as it was written.
-    #[error("segment {segment} of the log is damaged at byte {offset}: {reason}")]
-    Corrupt { segment: u64, offset: u64, reason: &'static str },
-    #[error("{action} a file of the log: {error}")]
-    Io { action: &'static str, error: std::io::Error },
 }
 
 /// Two that hold records, the spare, and room to move what is left of the oldest.
@@ -289,24 +248,6 @@ impl<F: Files> Log<F> {
 impl<F: Files> Drop for Log<F> {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-// === impl Receipt ===
-
-impl Receipt {
-    /// Of the record that was appended or removed.
-    pub const fn sequence(&self) -> Sequence {
-        self.sequence
-    }
-}
-
-impl Future for Receipt {
-    type Output = Result<(), LogError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let done = Pin::new(&mut self.done).poll(context);
-        done.map(|result| result.unwrap_or_else(|_| Err(LogError::Broken("the writer is gone".to_owned()))))
     }
 }
 

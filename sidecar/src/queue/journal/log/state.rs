@@ -1,5 +1,7 @@
 //! What the callers and the writer share: records on their way, the index, and whether the log works.
 
+mod appending;
+mod record;
 mod work;
 
 use std::{
@@ -10,7 +12,10 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-pub(super) use self::work::{Batch, Request, Work, Written};
+pub(super) use self::{
+    record::{Done, Haste, Record, Waiting},
+    work::{Batch, Request, Work, Written},
+};
 use super::{
     LogError, Options, Receipt, Sequence, Usage,
     files::Files,
@@ -23,8 +28,6 @@ use super::{
 const MAX_WAITING_BYTES: usize = 32 << 20;
 /// Removals that are worth a write of their own.
 const MANY_REMOVALS: usize = 64;
-
-pub(super) type Done = oneshot::Sender<Result<(), LogError>>;
 
 pub(super) struct Shared<F: Files> {
     options: Options,
@@ -71,31 +74,6 @@ enum WriterIs {
     Dozing,
 }
 
-/// When a record is to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Haste {
-    Now,
-    /// When no more come.
-    Gather,
-}
-
-/// A record on its way.
-#[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub sequence: u64,
-    pub crc: u32,
-    pub length: u32,
-    pub head: Bytes,
-    pub body: Bytes,
-}
-
-pub(super) struct Waiting {
-    pub record: Record,
-    /// What is removed with it.
-    pub replaces: Option<u64>,
-    pub done: Done,
-}
-
 /// Where a record was found.
 pub(super) enum Found<T> {
     Waiting(Bytes),
@@ -120,76 +98,6 @@ impl<F: Files> Shared<F> {
             writer: WriterIs::Busy,
         };
         Self { options, state: Mutex::new(state), work: Condvar::new(), started: Arc::default() }
-    }
-
-    pub fn append(
-        &self,
-        head: Bytes,
-        body: Bytes,
-        replaces: Option<Sequence>,
-        haste: Haste,
-    ) -> Result<Receipt, LogError> {
-        let (record, bytes) = self.record(head, body)?;
-        let (done, receipt) = oneshot::channel();
-        let mut state = locked(&self.state);
-        state.check_open()?;
-        let replaces = replaces.map(Sequence::number);
-        if replaces.is_some_and(|old| state.index.get(old).is_none()) {
-            return Err(LogError::Gone);
-        }
-        if state.waiting_bytes + bytes > MAX_WAITING_BYTES {
-            return Err(LogError::Full);
-        }
-        let sequence = state.next;
-        state.next += 1;
-        let place = Place { segment: 0, offset: 0, length: record.length, crc: record.crc };
-        state.index.put(sequence, place);
-        state.waiting_bytes += bytes;
-        state.waiting.push_back(Waiting { record: Record { sequence, ..record }, replaces, done });
-        match haste {
-            Haste::Now => {
-                state.is_due = true;
-                self.wake(state, false);
-            }
-            Haste::Gather => {
-                let is_first = !std::mem::replace(&mut state.is_gathering, true);
-                drop(state);
-                if is_first {
-                    self.started.notify_one();
-                }
-            }
-        }
-        Ok(Receipt { sequence: Sequence(sequence), done: receipt })
-    }
-
-    /// Has all that wait written.
-    pub fn write_gathered(&self) {
-        let mut state = locked(&self.state);
-        state.is_gathering = false;
-        state.is_due = !state.waiting.is_empty();
-        if state.is_due {
-            self.wake(state, false);
-        }
-    }
-
-    /// Tells whoever sees to it that they are written that records gather.
-    pub fn gathers(&self) -> Arc<Notify> {
-        Arc::clone(&self.started)
-    }
-
-    fn record(&self, head: Bytes, body: Bytes) -> Result<(Record, usize), LogError> {
-        let payload = head.len() + body.len();
-        // alone in a segment, with what it replaces, and an empty batch
-        let overhead = SEGMENT_HEADER + 2 * BATCH_HEADER + removals_framed(1);
-        let bytes = framed(payload);
-        if (overhead + bytes) as u64 > self.options.segment_bytes {
-            return Err(LogError::TooLong);
-        }
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&head);
-        hasher.update(&body);
-        let length = u32::try_from(payload).map_err(|_| LogError::TooLong)?;
-        Ok((Record { sequence: 0, crc: hasher.finalize(), length, head, body }, bytes))
     }
 
     pub fn remove(&self, sequence: Sequence) -> Result<(), LogError> {
@@ -329,15 +237,6 @@ impl<T> State<T> {
         }
         let at = self.waiting.binary_search_by(|waiting| by(&waiting.record)).ok()?;
         self.waiting.get(at).map(|waiting| waiting.record.clone())
-    }
-}
-
-// === impl Record ===
-
-impl Record {
-    fn payload(&self) -> Bytes {
-        let Self { head, body, .. } = self;
-        if head.is_empty() { body.clone() } else { [&head[..], body].concat().into() }
     }
 }
 

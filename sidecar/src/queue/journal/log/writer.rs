@@ -1,16 +1,14 @@
 //! The thread that writes: one batch, one sync, and then whoever waited for it; and what keeps room for the next one.
 
+mod active;
 mod room;
 
-use std::{
-    io::{self, IoSlice},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::room::Purpose;
+use self::{active::Active, room::Purpose};
 use super::{
     LogError, OpenError, Options, Sequence, UNREADABLE,
     files::{File, Files},
@@ -25,21 +23,12 @@ use super::{
 /// Bytes of old records that move in one batch, so that new ones needn't wait long.
 const MAX_MOVED: usize = 256 << 10;
 
-/// How far zeros are written ahead of the records, at a time. To sync what was never written to, the file system also has to write
-/// down that it was, which takes half as long again and half as much processor time again (ext4).
-const AHEAD: usize = 128 << 10;
-static ZEROS: [u8; AHEAD] = [0; AHEAD];
-
 pub(super) struct Writer<F: Files> {
     shared: Arc<Shared<F>>,
     files: F,
     options: Options,
     _lock: F::Lock,
-    active: Segment<F::File>,
-    /// Where the next batch goes.
-    tail: u64,
-    /// What was written to of the active segment, be it with zeros.
-    filled: u64,
+    active: Active<F::File>,
     /// Segments with nothing in them, the next one first.
     spares: Vec<Segment<F::File>>,
     /// Of the next batch.
@@ -80,9 +69,7 @@ impl<F: Files> Writer<F> {
             files,
             options,
             _lock: lock,
-            active,
-            tail,
-            filled: tail,
+            active: Active::new(active, tail),
             spares,
             number,
             durable: number,
@@ -125,7 +112,7 @@ impl<F: Files> Writer<F> {
     pub(super) fn turn(&mut self, now: bool) -> Result<bool, Failure> {
         let declares = self.can_declare()?;
         let request = Request {
-            room: self.room(),
+            room: self.active.room(),
             appends: !self.spares.is_empty(),
             poll: now || !self.moving.is_empty(),
             declares,
@@ -189,13 +176,13 @@ impl<F: Files> Writer<F> {
         for Record { sequence, crc, length, head, body } in records.iter() {
             let frame = Head { kind: Kind::Record, length: *length, sequence: *sequence, crc: *crc };
             let at = encoder.push(frame, head, body.clone());
-            written.records.push((*sequence, self.place(at, frame)));
+            written.records.push((*sequence, self.active.place(at, frame)));
         }
         if !removals.is_empty() {
             encoder.push_removals(removals);
         }
         let declares = self.declared < self.oldest;
-        if (declares && self.has_reserve()) || !encoder.is_empty() {
+        if (declares && self.active.has_reserve()) || !encoder.is_empty() {
             self.write_batch(encoder, *next)?;
         }
         // nobody waits for removals alone (3)
@@ -206,43 +193,20 @@ impl<F: Files> Writer<F> {
         Ok(written)
     }
 
-    fn write_batch(&mut self, mut encoder: Encoder, next: u64) -> Result<(), Failure> {
+    fn write_batch(&mut self, encoder: Encoder, next: u64) -> Result<(), Failure> {
         let Self { number, durable, oldest, .. } = *self;
-        encoder.finish(self.active.salt, BatchHeader { length: 0, number, durable, next, oldest, heads: 0 });
-        let end = self.tail + encoder.len() as u64;
-        let mut parts = encoder.parts();
-        let zeros = self.ahead(end);
-        parts.push(IoSlice::new(zeros));
-        let written = self.active.file.write_at(&mut parts, self.tail);
-        written.map_err(|error| failure("write to", &error))?;
-        self.filled = self.filled.max(end + zeros.len() as u64);
-        self.tail = end;
+        let header = BatchHeader { length: 0, number, durable, next, oldest, heads: 0 };
+        self.active.write(encoder, header).map_err(|error| failure("write to", &error))?;
         self.number += 1;
         self.said = self.oldest;
         Ok(())
     }
 
-    /// The zeros to write behind a batch that ends there.
-    fn ahead(&self, end: u64) -> &'static [u8] {
-        if end <= self.filled {
-            return &[];
-        }
-        let until = end.next_multiple_of(AHEAD as u64).min(self.active.size);
-        ZEROS.get(..usize::try_from(until - end).unwrap_or(AHEAD)).unwrap_or(&ZEROS)
-    }
-
     fn sync(&mut self) -> Result<(), Failure> {
-        self.active.file.sync().map_err(|error| failure("sync", &error))?;
+        self.active.sync().map_err(|error| failure("sync", &error))?;
         self.durable = self.number;
         self.declared = self.said;
         Ok(())
-    }
-
-    /// Where a payload is that is at that place of the batch being written.
-    fn place(&self, at: usize, head: Head) -> Place {
-        // a segment is smaller than 4 GiB
-        let offset = u32::try_from(self.tail + at as u64).unwrap_or(u32::MAX);
-        Place { segment: self.active.number, offset, length: head.length, crc: head.crc }
     }
 
     /// Copies live records of the oldest segment into the batch, at least one if it has room.
@@ -271,7 +235,7 @@ impl<F: Files> Writer<F> {
             }
             let head = Head { kind: Kind::Moved, length: place.length, sequence, crc: place.crc };
             let at = encoder.push(head, &[], Bytes::from(payload));
-            moved.push((sequence, self.place(at, head)));
+            moved.push((sequence, self.active.place(at, head)));
             moving.pop();
         }
         Ok(moved)
@@ -282,7 +246,7 @@ impl<F: Files> Writer<F> {
         if self.durable < self.number {
             self.sync()?;
         }
-        if self.active.size - self.tail >= BATCH_HEADER as u64 {
+        if self.active.has_reserve() {
             let next = self.shared.next();
             self.write_batch(Encoder::new(), next)?;
             self.sync()?;

@@ -1,6 +1,6 @@
 //! Keeps room: takes and makes segments, unlinks what is dead and moves what is left of old ones.
 
-use super::{Failure, Files, Segment, Writer, failure, framed, segment};
+use super::{Active, Failure, Files, Segment, Writer, failure, framed, segment};
 use crate::queue::journal::log::format::{BATCH_HEADER, FIRST_BATCH, SEGMENT_HEADER, removals_framed};
 
 /// What room is needed for.
@@ -15,21 +15,11 @@ pub(super) enum Purpose {
 const OVERHEAD: usize = BATCH_HEADER + removals_framed(0);
 
 impl<F: Files> Writer<F> {
-    /// Bytes left in the segment but for an empty batch, which may be needed to give up the oldest one.
-    pub(super) fn room(&self) -> usize {
-        let left = usize::try_from(self.active.size - self.tail).unwrap_or(usize::MAX);
-        left.saturating_sub(BATCH_HEADER)
-    }
-
-    /// Whether that empty batch has room.
-    pub(super) fn has_reserve(&self) -> bool {
-        self.active.size - self.tail >= BATCH_HEADER as u64
-    }
-
     /// Whether a segment can be given up, if one is to be.
     pub(super) fn can_declare(&mut self) -> Result<bool, Failure> {
         let is_wanted = self.declared < self.oldest;
-        Ok(is_wanted && (self.has_reserve() || (!self.spares.is_empty() && self.rotate(Purpose::Free)?)))
+        Ok(is_wanted
+            && (self.active.has_reserve() || (!self.spares.is_empty() && self.rotate(Purpose::Free)?)))
     }
 
     /// False if there is none (7).
@@ -37,7 +27,7 @@ impl<F: Files> Writer<F> {
         if self.spares.is_empty() && !self.make_spare(Purpose::Append)? {
             return Ok(false);
         }
-        Ok(bytes <= self.room() || self.rotate(Purpose::Append)?)
+        Ok(bytes <= self.active.room() || self.rotate(Purpose::Append)?)
     }
 
     /// Room for the record that moves next; nothing moves if there is none.
@@ -49,7 +39,7 @@ impl<F: Files> Writer<F> {
                 continue;
             };
             let bytes = framed(place.length as usize);
-            if bytes <= free(self.room()) {
+            if bytes <= free(self.active.room()) {
                 break;
             }
             // one of a time when segments were larger
@@ -60,7 +50,7 @@ impl<F: Files> Writer<F> {
                 self.moving.clear();
             }
         }
-        Ok(free(self.room()))
+        Ok(free(self.active.room()))
     }
 
     /// Goes on in the next segment; false if there is none for that purpose.
@@ -75,9 +65,7 @@ impl<F: Files> Writer<F> {
         if self.durable < self.number {
             self.sync()?;
         }
-        self.active = self.spares.remove(0);
-        self.tail = FIRST_BATCH;
-        self.filled = FIRST_BATCH;
+        self.active = Active::new(self.spares.remove(0), FIRST_BATCH);
         self.is_immovable = false;
         Ok(true)
     }
@@ -89,7 +77,7 @@ impl<F: Files> Writer<F> {
         if taken + size + kept > self.options.max_bytes {
             return Ok(false);
         }
-        let newest = self.spares.last().unwrap_or(&self.active).number;
+        let newest = self.spares.last().unwrap_or(&self.active.segment).number;
         let made = Segment::create(&self.files, newest + 1, size).map_err(|error| failure("make", &error))?;
         let Some(segment) = made else { return Ok(false) };
         self.shared.with_index(|index| index.add_segment(&segment));
@@ -112,7 +100,7 @@ impl<F: Files> Writer<F> {
     /// Gives up the oldest segments while nothing in them is live: the next batch says so, and then they are unlinked (6).
     fn drop_dead(&mut self) -> Result<(), Failure> {
         let Self { active, declared, .. } = self;
-        let (first, oldest) = self.shared.with_index(|index| index.oldest(active.number));
+        let (first, oldest) = self.shared.with_index(|index| index.oldest(active.segment.number));
         self.oldest = oldest;
         for number in first..*declared {
             let name = segment::name(number);
@@ -129,7 +117,7 @@ impl<F: Files> Writer<F> {
     /// is freed. When records are refused for want of room, a smaller gain will do.
     fn choose_what_moves(&mut self) {
         let segment_bytes = self.options.segment_bytes;
-        let active = self.active.number;
+        let active = self.active.segment.number;
         let hard_up = self.is_full || self.is_stuck || self.spares.is_empty();
         let most = self.options.max_bytes / 8;
         self.moving = self.shared.with_index(|index| {
