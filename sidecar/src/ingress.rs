@@ -174,7 +174,7 @@ impl Ingress {
             Ok(update) => {
                 let (update_id, lane) = (Some(update.update_id), Lane::of(&update));
                 let expires_at = queue::life(update.kind).map(|life| received_at + life);
-                queue::Update { update_id, lane, received_at, expires_at, body }
+                queue::Update { update_id, lane, received_at, expires_at, body: body::detached(body) }
             }
             Err(Reject::Malformed(malformed)) => {
                 self.set_aside(webhook, body, malformed).await?;

@@ -25,6 +25,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::connection::MAX_BUFFER;
 use self::{client_ip::Arrival, connection::Shared, handshakes::Handshakes};
 pub use self::{connection_end::ConnectionEnd, guarded::HSTS, peer::Peer};
 use crate::{audit::DroppedConnections, metrics::Metrics};

@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame};
 use tokio::time::timeout;
 
 use super::Reject;
-use crate::config::Limits;
+use crate::{config::Limits, server::MAX_BUFFER};
 
 pub(super) async fn read<B: Body<Data = Bytes>>(
     body: B,
@@ -43,6 +43,12 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
     timeout(limits.body_timeout, collect(body, buffer, limits.max_body_bytes))
         .await
         .unwrap_or(Err(Reject::BodyTimeout))
+}
+
+/// The body in memory of its own, if it may be in a buffer of the connection: that is many times as large, and stays as long as the
+/// body does, while the connection makes itself a new one.
+pub(super) fn detached(body: Bytes) -> Bytes {
+    if body.len() <= MAX_BUFFER { Bytes::copy_from_slice(&body) } else { body }
 }
 
 /// Reads on to the end, behind what is in the buffer.

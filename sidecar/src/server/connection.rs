@@ -43,7 +43,7 @@ pub(super) const MAX_INTRODUCTIONS: usize = 128;
 /// Telegram's heads are below 1 KiB.
 pub(super) const MAX_HEAD: usize = 16 << 10;
 /// No larger than a head may be, because whoever sends one has proven nothing.
-pub(super) const MAX_BUFFER: usize = MAX_HEAD;
+pub(crate) const MAX_BUFFER: usize = MAX_HEAD;
 
 /// What the tasks of a server share.
 pub(super) struct Shared<H> {

@@ -51,3 +51,14 @@ async fn a_body_that_breaks_off_is_incomplete() {
         assert!(matches!(read_up_to_10(StreamBody::new(broken)).await, Err(Reject::BodyIncomplete)));
     }
 }
+
+#[test]
+fn a_body_that_is_kept_keeps_no_buffer_of_a_connection() {
+    let buffer = Bytes::from(vec![b'a'; MAX_BUFFER]);
+    let body = buffer.slice(10..20);
+    let kept = detached(body.clone());
+    assert_eq!(kept, body);
+    drop(body);
+    // nobody else holds the buffer
+    assert!(buffer.is_unique() && kept.is_unique());
+}

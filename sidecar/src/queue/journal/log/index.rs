@@ -70,9 +70,12 @@ impl<T> Index<T> {
 
     /// Notes that a record isn't where it was, unless it is gone.
     pub fn move_to(&mut self, sequence: u64, place: Place) {
-        if self.places.contains_key(&sequence) {
-            self.put(sequence, place);
-        }
+        let Some(found) = self.places.get_mut(&sequence) else { return };
+        let before = std::mem::replace(found, place);
+        self.bytes += u64::from(place.length);
+        self.bytes -= u64::from(before.length);
+        self.count(before, false);
+        self.count(place, true);
     }
 
     pub fn remove(&mut self, sequence: u64) -> Option<Place> {
