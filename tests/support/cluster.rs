@@ -4,6 +4,7 @@
 //! [`Cluster::up`] reuses a healthy one or starts it; it stays up until [`Cluster::down`]. With `KUBECONFIG` set, that
 //! cluster is used instead and is never started, stopped or cleaned.
 
+pub mod brokers;
 mod build;
 mod cgroup;
 pub mod command;

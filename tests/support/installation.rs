@@ -39,6 +39,8 @@ pub const SCENARIOS: &[&str] = &[
     "neighbours",
     "suspended",
     "rolling",
+    "rolling-redis",
+    "rolling-rabbitmq",
 ];
 
 /// The product installed on a cluster.

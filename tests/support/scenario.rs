@@ -1,6 +1,7 @@
 //! One namespace of a test cluster with everything around the product: a simulator of Telegram, a CRM, a bot's token, a
 //! certificate. The demo is one scenario, every system test another.
 
+pub mod broker;
 mod crm;
 mod secrets;
 
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use telegram_webhook_crds::{TelegramWebhook, child_name};
 
 use crate::{
+    cluster::Cluster,
     installation::{Installation, SCENARIOS},
     manifest, namespace,
     pki::Authority,
@@ -53,6 +55,7 @@ pub struct Scenario {
     pub authority: Authority,
     /// The bot's token.
     pub token: String,
+    cluster: Cluster,
     test_tools_image: String,
 }
 
@@ -70,6 +73,7 @@ impl Scenario {
             namespace: namespace_of(name),
             authority: Authority::new()?,
             token: new_token()?,
+            cluster: installation.cluster.clone(),
             test_tools_image: installation.test_tools_image.clone(),
         };
         namespace::remove_and_wait(&client, &scenario.namespace).await?;

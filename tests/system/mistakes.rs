@@ -88,7 +88,7 @@ fn mistakes(namespace: &str) -> Vec<Mistake> {
 /// What the mistakes refer to.
 async fn prepare(scenario: &Scenario) -> anyhow::Result<()> {
     let token = new_token()?;
-    scenario.put_secret("unlabelled", "Opaque", &[("token", &token)], false).await?;
+    scenario.put_secret("unlabelled", "Opaque", &[("token", &token)], None).await?;
     scenario.put_token("malformed", "hello").await?;
     scenario.put_token("unknown", &token).await?;
     let host = scenario.host(WEBHOOK);

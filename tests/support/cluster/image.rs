@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Write as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,13 @@ pub struct Layout {
 struct File {
     content: Vec<u8>,
     mode: u32,
+}
+
+impl File {
+    /// Whether it needs a loader, be it a library itself.
+    fn is_program(&self) -> bool {
+        self.content.starts_with(b"\x7fELF")
+    }
 }
 
 impl Default for Layout {
@@ -69,10 +77,46 @@ impl Layout {
     /// Adds `binary` as `/<name>`, and the shared libraries it needs where its loader looks for them.
     pub async fn with_binary(self, name: &str, binary: &Path) -> Result<Self> {
         let mut layout = self.with_file_of_machine(name, binary, 0o755)?;
-        for library in shared_libraries(binary).await? {
-            layout = layout.with_file_of_machine(text(&library)?, &library, 0o755)?;
+        layout.add_libraries_of(binary).await?;
+        Ok(layout)
+    }
+
+    /// Adds a program of the machine where it is there, followed where it is a link, and the shared libraries it needs.
+    pub async fn with_program(self, path: &Path) -> Result<Self> {
+        self.with_binary(text(path)?.trim_start_matches('/'), path).await
+    }
+
+    /// Adds a folder of the machine where it is there, links followed, and the shared libraries that its programs need.
+    pub async fn with_folder(self, path: &Path) -> Result<Self> {
+        let mut layout = self;
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries =
+                fs::read_dir(&folder).with_context(|| format!("{} can't be read", folder.display()))?;
+            for entry in entries {
+                let path = entry?.path();
+                let metadata = fs::metadata(&path)?;
+                if metadata.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                layout = layout.with_file_of_machine(text(&path)?, &path, metadata.mode() & 0o755)?;
+                if layout.files.get(text(&path)?.trim_start_matches('/')).is_some_and(File::is_program) {
+                    layout.add_libraries_of(&path).await?;
+                }
+            }
         }
         Ok(layout)
+    }
+
+    async fn add_libraries_of(&mut self, binary: &Path) -> Result<()> {
+        for library in shared_libraries(binary).await? {
+            let path = text(&library)?;
+            if !self.files.contains_key(path.trim_start_matches('/')) {
+                *self = std::mem::take(self).with_file_of_machine(path, &library, 0o755)?;
+            }
+        }
+        Ok(())
     }
 
     /// One uncompressed layer: every folder before what is in it.

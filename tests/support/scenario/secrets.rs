@@ -10,7 +10,7 @@ use kube::{
 };
 use telegram_webhook_crds::{BOT_TOKEN_LABEL, TelegramWebhook, child_name};
 use telegram_webhook_sidecar_config::{
-    CONFIG_FILE, Secret as SecretText, Slot, WebhookConfig, bounds::KEY_PREFIX,
+    Backend, CONFIG_FILE, Secret as SecretText, Slot, WebhookConfig, bounds::KEY_PREFIX,
 };
 
 use super::Scenario;
@@ -19,24 +19,24 @@ use crate::{leaks, manifest, pki::Leaf};
 impl Scenario {
     /// Writes a Secret with a bot's token, labelled as the operator asks for.
     pub async fn put_token(&self, name: &str, token: &str) -> anyhow::Result<()> {
-        self.put_secret(name, "Opaque", &[("token", token)], true).await
+        self.put_secret(name, "Opaque", &[("token", token)], Some(BOT_TOKEN_LABEL)).await
     }
 
     /// Writes a `kubernetes.io/tls` Secret.
     pub async fn put_certificate(&self, name: &str, leaf: &Leaf) -> anyhow::Result<()> {
-        self.put_secret(name, "kubernetes.io/tls", &[("tls.crt", &leaf.chain), ("tls.key", &leaf.key)], false)
+        self.put_secret(name, "kubernetes.io/tls", &[("tls.crt", &leaf.chain), ("tls.key", &leaf.key)], None)
             .await
     }
 
-    /// Writes a Secret.
+    /// Writes a Secret with that label, if any.
     pub async fn put_secret(
         &self,
         name: &str,
         type_: &str,
         data: &[(&str, &str)],
-        token_label: bool,
+        label: Option<&str>,
     ) -> anyhow::Result<()> {
-        let labels = token_label.then(|| BTreeMap::from([(BOT_TOKEN_LABEL.to_owned(), "true".to_owned())]));
+        let labels = label.map(|label| BTreeMap::from([(label.to_owned(), "true".to_owned())]));
         let secret = Secret {
             metadata: ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() },
             type_: Some(type_.to_owned()),
@@ -68,7 +68,8 @@ impl Scenario {
         Ok(WebhookConfig::parse(&config.0)?)
     }
 
-    /// Lets [`leaks`] search for the scenario's secrets from now on: the token, and path, token and signing keys of every child Secret.
+    /// Lets [`leaks`] search for the scenario's secrets from now on: the token, and path, token, signing keys and
+    /// broker's password of every child Secret.
     pub async fn remember_secrets(&self) -> anyhow::Result<()> {
         let token = self.token.split_once(':').map_or(self.token.as_str(), |(_, secret)| secret);
         leaks::remember("a bot's token", token);
@@ -80,6 +81,14 @@ impl Scenario {
             for slot in &config.slots {
                 leaks::remember("a secret token", &slot.secret_token);
                 leaks::remember("a path", slot.path.rsplit('/').next().unwrap_or_default());
+            }
+            let password = match &config.delivery.backend {
+                Backend::Redis(redis) => redis.password.as_ref(),
+                Backend::RabbitMq(rabbit_mq) => Some(&rabbit_mq.password),
+                Backend::Embedded { .. } => None,
+            };
+            if let Some(SecretText(password)) = password {
+                leaks::remember("a broker's password", password);
             }
             for SecretText(key) in &config.delivery.signing_keys {
                 leaks::remember("a signing key", key.trim_start_matches(KEY_PREFIX));

@@ -21,7 +21,8 @@ pub const USER: &str = "sidecar";
 pub const PASSWORD: &str = "hush-hush";
 /// What the nodes' certificate is for.
 pub const NAME: &str = "rabbitmq.test";
-const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// Where Debian has the server.
+pub const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Runs a program and ends it when nobody holds the other end of standard input any more, however the holder ended; removes a folder then.
 const WATCHED: &str =
     r#""$@" & pid=$!; cat > /dev/null; kill -9 $pid; wait $pid 2> /dev/null; rm -rf "$REMOVED""#;
