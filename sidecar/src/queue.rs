@@ -57,7 +57,7 @@ pub enum Appended {
 }
 
 /// An update in somebody's hands. No other of its lane is given out before it is settled. Dropping it gives it back, to be given out
-/// again as the first of its lane.
+/// again as the first of its lane. Where several share the queue it can be lost to another: [`Lease::holds`] says so.
 #[derive(Debug)]
 #[must_use]
 pub struct Lease<R> {
@@ -117,10 +117,27 @@ impl Update {
     }
 }
 
+/// How a queue knows an update that is in somebody's hands. Dropping it gives the update back.
+pub trait Hold: Send + 'static {
+    /// Whether the update is still this sidecar's alone: false once another may have it, in a queue that several share. The answer is
+    /// known here and costs nothing.
+    fn holds(&self) -> bool;
+}
+
+// === impl Lease ===
+
+impl<R: Hold> Lease<R> {
+    /// To be asked before the update is handed to anybody, each time: what was lost may have been delivered by another sidecar, and what
+    /// follows it too. Then nothing is to be done with it any more but to drop it.
+    pub fn holds(&self) -> bool {
+        self.receipt.holds()
+    }
+}
+
 /// A durable queue of one bot's updates. All futures may be dropped at any time; what they were about may then have happened or not.
 pub trait Queue: Send + Sync + 'static {
-    /// How the queue knows an update that is in somebody's hands. Dropping it gives the update back.
-    type Receipt: Send + 'static;
+    /// How the queue knows an update that is in somebody's hands.
+    type Receipt: Hold;
 
     /// Stores an update at the end of its lane, unless the same bytes are known. A second copy is never given out, also among several
     /// sidecars where they share the queue: either it isn't stored, or it is dropped when its turn comes. An `Ok` means durable.

@@ -36,14 +36,15 @@ use super::{BreakerState, Crm, DeliveryError, Random};
 use crate::{
     config::Webhook,
     metrics::Metrics,
-    queue::{Clock, Queue, Update},
+    queue::{Clock, Hold, Queue, Update},
 };
 
 /// What is left of the time for stopping when the queue is closed, at most; and of what part of all of it.
 const TO_CLOSE: (Duration, u32) = (Duration::from_secs(2), 4);
 /// A queue that gives out nothing for so long has nothing for us.
 const QUIET: Duration = Duration::from_millis(200);
-/// A new version of the webhook is taken over when something happens, and after so long at the latest.
+/// A new version of the webhook is taken over when something happens, and after so long at the latest. As often it is looked at which
+/// updates in hand were lost.
 const FOLLOW: Duration = Duration::from_secs(1);
 /// Beyond any time that is waited for.
 const FAR: Duration = Duration::from_hours(24);
@@ -160,7 +161,7 @@ impl<Q: Queue, C: Recipient> Shared<Q, C> {
                     }
                 }
                 () = &mut timer => {}
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => engine.give_up_lost(),
                 () = &mut stopped, if drain.is_none() => drain = Some(Drain::new(Instant::now(), grace)),
             }
         }
@@ -195,7 +196,7 @@ impl Drain {
         Self { deadline: end - most.min(grace / part), end, quiet: None }
     }
 
-    fn has_ended<R>(&mut self, now: Instant, engine: &Engine<R>, is_idle: bool) -> bool {
+    fn has_ended<R: Hold>(&mut self, now: Instant, engine: &Engine<R>, is_idle: bool) -> bool {
         if now >= self.deadline {
             return true;
         }

@@ -28,6 +28,7 @@ pub(super) struct DeliveryMetrics {
     settled: Family<OutcomeLabels, Counter>,
     dead_lettered: Family<ReasonLabels, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    lost: Family<WebhookLabels, Counter>,
     queue_updates: Family<WebhookLabels, Gauge>,
     queue_bytes: Family<WebhookLabels, Gauge>,
     queue_oldest: Family<WebhookLabels, Fraction>,
@@ -76,6 +77,11 @@ impl DeliveryMetrics {
             "queue_errors",
             "Failures of the queue to give out an update or to take back what became of one",
             self.errors.clone(),
+        );
+        registry.register(
+            "queue_leases_lost",
+            "Updates in hand that were given up because another sidecar may have them",
+            self.lost.clone(),
         );
         registry.register(
             "queue_updates",
@@ -164,6 +170,12 @@ impl Metrics {
     pub fn queue_failed(&self, webhook: &Webhook, error: &QueueError) {
         let labels = ErrorLabels { webhook: Arc::clone(&webhook.name), error: error_label(error) };
         self.delivery.errors.get_or_create(&labels).inc();
+    }
+
+    /// An update in hand is left to whoever has it by now.
+    pub fn lease_lost(&self, webhook: &Webhook) {
+        let labels = WebhookLabels { webhook: Arc::clone(&webhook.name) };
+        self.delivery.lost.get_or_create(&labels).inc();
     }
 
     /// `age` is that of the oldest.

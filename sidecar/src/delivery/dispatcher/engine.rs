@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::Webhook,
     metrics::Metrics,
-    queue::{Clock, Lease, QueueError, Reason},
+    queue::{Clock, Hold, Lease, QueueError, Reason},
 };
 
 /// As many times `concurrency` updates may be in hand while the CRM takes others: those that it doesn't take hold up no more than
@@ -63,7 +63,7 @@ pub(super) enum Step<R> {
 
 // === impl Engine ===
 
-impl<R> Engine<R> {
+impl<R: Hold> Engine<R> {
     pub(super) fn new(
         mut config: watch::Receiver<Arc<Webhook>>,
         metrics: Metrics,
@@ -113,12 +113,43 @@ impl<R> Engine<R> {
         self.metrics.delivery_ended(&self.webhook);
     }
 
+    /// Gives up those that wait and that another sidecar may have by now, whose lanes could wait here for minutes.
+    pub(super) fn give_up_lost(&mut self) {
+        while self.waiting.take_lost().is_some_and(|held| self.kept(held).is_none()) {}
+    }
+
+    /// The first of those taken that is still ours.
+    fn first_kept(&mut self, take: impl Fn(&mut Waiting<R>) -> Option<Held<R>>) -> Option<Held<R>> {
+        while let Some(held) = take(&mut self.waiting) {
+            if let Some(held) = self.kept(held) {
+                return Some(held);
+            }
+        }
+        None
+    }
+
+    /// None of an update that another sidecar may have by now: nothing more is done with it here.
+    fn kept(&self, held: Held<R>) -> Option<Held<R>> {
+        if held.lease.holds() {
+            return Some(held);
+        }
+        self.metrics.lease_lost(&self.webhook);
+        tracing::debug!(
+            webhook = &*self.webhook.name,
+            update_id = held.lease.update.update_id,
+            attempts = held.attempts,
+            "update lost to another sidecar, or it may be"
+        );
+        None
+    }
+
     pub(super) fn step(&mut self, now: Instant, under_way: usize) -> Step<R> {
-        if let Some(held) = self.waiting.take_expired(self.clock.now()) {
+        let time = self.clock.now();
+        if let Some(held) = self.first_kept(|waiting| waiting.take_expired(time)) {
             return Step::Begin(self.work(held, Task::Expire));
         }
         match self.breaker.admits(now, under_way, self.concurrency()) {
-            Some(Pass::Free) => match self.waiting.take_due(now) {
+            Some(Pass::Free) => match self.first_kept(|waiting| waiting.take_due(now)) {
                 Some(held) => Step::Begin(self.attempt(held, Pass::Free)),
                 None if self.may_take(now, under_way) => Step::Take(Pass::Free),
                 None => Step::Wait,
@@ -134,7 +165,7 @@ impl<R> Engine<R> {
         let may_take = self.may_take(now, 0);
         let patient = self.breaker.opens_at().is_some_and(|at| now < at + PATIENCE);
         let prefers_another = may_take && self.suspicious && self.wants_fresh && patient;
-        if !prefers_another && let Some(held) = self.waiting.take_probe(now) {
+        if !prefers_another && let Some(held) = self.first_kept(|waiting| waiting.take_probe(now)) {
             return Step::Begin(self.attempt(held, Pass::Probe));
         }
         if may_take { Step::Take(Pass::Probe) } else { Step::Wait }
@@ -175,6 +206,7 @@ impl<R> Engine<R> {
         let (serial, accepted) = (self.serial, self.accepted);
         let held =
             Held { lease, serial, attempts: 0, counted: 0, accepted, tried: self.tries, not_before: None };
+        let held = self.kept(held)?;
         Some(if held.is_expired(self.clock.now()) {
             self.work(held, Task::Expire)
         } else {
@@ -205,7 +237,7 @@ impl<R> Engine<R> {
                 );
                 if let Some(status) = error.refusal() {
                     self.answered(now);
-                    return Some(self.work(held, Task::SetAside(Reason::Refused(status))));
+                    return self.set_aside(held, Reason::Refused(status));
                 }
                 self.failed(held, pass, &error, now, under_way)
             }
@@ -246,13 +278,19 @@ impl<R> Engine<R> {
         }
         if held.counted >= self.webhook.delivery.max_attempts {
             let reason = Reason::Exhausted { attempts: held.attempts, last: error.to_string() };
-            return Some(self.work(held, Task::SetAside(reason)));
+            return self.set_aside(held, reason);
         }
         let asked = Some(asked).filter(|asked| !asked.is_zero());
         held.not_before = asked.map(|asked| now + asked);
         let wait = asked.unwrap_or_else(|| backoff::delay(held.attempts, &mut self.random));
         self.waiting.push(now + wait, held);
         None
+    }
+
+    /// Whoever has it by now finds out himself whether anybody takes it.
+    fn set_aside(&self, held: Held<R>, reason: Reason) -> Option<Work<R>> {
+        let held = self.kept(held)?;
+        Some(self.work(held, Task::SetAside(reason)))
     }
 
     fn settled(&mut self, settled: Result<(), QueueError>) {

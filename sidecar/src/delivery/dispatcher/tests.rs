@@ -1,6 +1,7 @@
 //! On the paused clock, with a queue in memory. What a CRM sees over HTTP: the tests of [`Crm`]. An outage: `tests/outage.rs`; the end:
-//! `tests/stop.rs`.
+//! `tests/stop.rs`; what is lost to another sidecar: `tests/lost.rs`.
 
+mod lost;
 mod memory;
 mod outage;
 mod site;

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::queue::Lease;
+use crate::queue::{Hold, Lease};
 
 /// An update in hand.
 pub(super) struct Held<R> {
@@ -43,7 +43,7 @@ impl<R> Held<R> {
 
 // === impl Waiting ===
 
-impl<R> Waiting<R> {
+impl<R: Hold> Waiting<R> {
     pub(super) fn new() -> Self {
         Self(BTreeMap::new())
     }
@@ -72,6 +72,12 @@ impl<R> Waiting<R> {
     /// One that nobody waits for any more.
     pub(super) fn take_expired(&mut self, now: SystemTime) -> Option<Held<R>> {
         let key = self.0.iter().find(|(_, held)| held.is_expired(now)).map(|(key, _)| *key)?;
+        self.0.remove(&key)
+    }
+
+    /// One that another sidecar may have by now.
+    pub(super) fn take_lost(&mut self) -> Option<Held<R>> {
+        let key = self.0.iter().find(|(_, held)| !held.lease.holds()).map(|(key, _)| *key)?;
         self.0.remove(&key)
     }
 

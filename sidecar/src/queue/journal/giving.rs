@@ -9,7 +9,7 @@ use super::{
     record::{Head, Record},
     state::{Settled, Shared, Source, on_disk},
 };
-use crate::queue::{Lease, QueueError};
+use crate::queue::{Hold, Lease, QueueError};
 
 /// An update of the embedded queue that is in somebody's hands.
 pub struct Receipt {
@@ -83,6 +83,13 @@ impl Receipt {
             shared.ready.notify_one();
         }
         Ok(())
+    }
+}
+
+impl Hold for Receipt {
+    fn holds(&self) -> bool {
+        // the files are locked: nobody else can have it
+        true
     }
 }
 

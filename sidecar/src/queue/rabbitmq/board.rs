@@ -156,19 +156,28 @@ impl<T> Board<T> {
 
     /// The lane whose turn it is.
     fn first_ready(&self) -> Option<Lane> {
-        let is_open = |partition: u32| {
-            self.partitions.get(partition as usize).is_some_and(|partition| partition.is_open)
-        };
         let open = self.ready.values().find(|lane| {
             let first = self.lanes.get(*lane).and_then(|in_lane| in_lane.waiting.front());
-            first.is_some_and(|(_, message)| is_open(message.partition))
+            first.is_some_and(|(_, message)| self.is_open(message.partition))
         });
         open.copied()
+    }
+
+    fn is_open(&self, partition: u32) -> bool {
+        self.partitions.get(partition as usize).is_some_and(|partition| partition.is_open)
     }
 
     /// Whether somebody who asks now gets something.
     pub fn has_ready(&self) -> bool {
         self.first_ready().is_some()
+    }
+
+    /// Whether what is in hand is still this sidecar's to give out: its channel is there, or its message came here again, and nobody else
+    /// has settled it as far as is known, which must be all that was settled before it came.
+    pub fn holds(&self, hand: Hand, now: u64) -> bool {
+        let held = self.lanes.get(&hand.lane).and_then(|in_lane| in_lane.held.as_ref());
+        let Some((_, _, Some(message))) = held.filter(|(held, ..)| *held == hand) else { return false };
+        self.is_open(message.partition) && !self.known.is_settled(message.key, now)
     }
 
     /// What acknowledges the message of what is in hand, where there is one. Its lane waits until it is released.

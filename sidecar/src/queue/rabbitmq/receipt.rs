@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{board::Hand, known::Key, recorder::Record, shared::Shared};
+use crate::queue::Hold;
 
 /// Within which it must be written down that an update is settled, before its lane goes on without that.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +47,12 @@ impl RabbitMqReceipt {
         }
         shared.ready.notify_one();
         self.shared = None;
+    }
+}
+
+impl Hold for RabbitMqReceipt {
+    fn holds(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.board().holds(self.hand, shared.now()))
     }
 }
 

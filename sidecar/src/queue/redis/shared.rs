@@ -12,7 +12,7 @@ use super::{
     scripts::Scripts,
     server::Server,
 };
-use crate::queue::QueueError;
+use crate::queue::{Hold, QueueError};
 
 pub(super) struct Shared {
     pub(super) server: Server,
@@ -84,11 +84,6 @@ impl Receipt {
         &self.offer
     }
 
-    /// Whether the update is still this sidecar's: when Redis was out of reach for long, another sidecar may have it by now.
-    pub fn holds(&self) -> bool {
-        self.shared.hands().holds(&self.offer, Instant::now())
-    }
-
     /// The update is gone.
     pub(super) fn settled(mut self) {
         self.settled = true;
@@ -99,6 +94,12 @@ impl Receipt {
     pub(super) fn left_alone(mut self) {
         self.settled = true;
         self.shared.hands().left_alone(&self.offer);
+    }
+}
+
+impl Hold for Receipt {
+    fn holds(&self) -> bool {
+        self.shared.hands().holds(&self.offer, Instant::now())
     }
 }
 

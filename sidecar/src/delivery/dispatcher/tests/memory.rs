@@ -10,8 +10,8 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::queue::{
-    Appended, DeadLetter, DeadLetterId, Depth, Lane, Lease, Outcome, Queue, QueueError, Reason, Selection,
-    Update,
+    Appended, DeadLetter, DeadLetterId, Depth, Hold, Lane, Lease, Outcome, Queue, QueueError, Reason,
+    Selection, Update,
 };
 
 #[derive(Clone, Default)]
@@ -37,6 +37,10 @@ pub(super) struct State {
     /// Times before which dead letters were forgotten.
     pub(super) forgotten: Vec<SystemTime>,
     pub(super) closed: bool,
+    /// Lanes of which another sidecar may have what is in hand.
+    pub(super) lost: HashSet<i64>,
+    /// Lanes that are lost as soon as something of them is given out.
+    pub(super) lost_on_the_way: HashSet<i64>,
     /// What the next calls of `next` answer.
     pub(super) failures: VecDeque<QueueError>,
     /// What the next calls of `settle` answer.
@@ -80,16 +84,19 @@ impl Memory {
 
     fn take(&self) -> Option<Result<Lease<Receipt>, QueueError>> {
         let mut state = self.state();
-        let State { updates, in_hand, most_in_hand, failures, closed, .. } = &mut *state;
+        let State { updates, in_hand, most_in_hand, failures, closed, lost, lost_on_the_way, .. } =
+            &mut *state;
         if *closed {
             return Some(Err(QueueError::Closed));
         }
         if let Some(failure) = failures.pop_front() {
             return Some(Err(failure));
         }
-        let (place, (update, given)) =
-            updates.iter_mut().find(|(_, (update, _))| !in_hand.contains(&update.lane))?;
+        let (place, (update, given)) = updates
+            .iter_mut()
+            .find(|(_, (update, _))| !in_hand.contains(&update.lane) && !lost.contains(&update.lane.id))?;
         in_hand.insert(update.lane);
+        lost.extend(lost_on_the_way.take(&update.lane.id));
         *most_in_hand = in_hand.len().max(*most_in_hand);
         let receipt = Receipt { place: *place, lane: update.lane, shared: Arc::clone(&self.shared) };
         let lease = Lease { update: update.clone(), deliveries: *given, receipt };
@@ -178,6 +185,12 @@ impl Queue for Memory {
 }
 
 // === impl Receipt ===
+
+impl Hold for Receipt {
+    fn holds(&self) -> bool {
+        !self.shared.state.lock().unwrap().lost.contains(&self.lane.id)
+    }
+}
 
 impl Drop for Receipt {
     fn drop(&mut self) {
