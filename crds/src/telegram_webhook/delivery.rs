@@ -87,7 +87,8 @@ pub struct DeliverySecretRef {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterSpec {
-    /// For how long they can be looked at and replayed: whole hours, at most a year (8760h). The default is 168h.
+    /// For how long they can be looked at and replayed: whole hours, at most a year (8760h); in a RabbitMQ at most 60 days (1440h),
+    /// which is how long its stream of them keeps anything. The default is 168h.
     #[serde(default = "retention")]
     pub retention: Period,
 }

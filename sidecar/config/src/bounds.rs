@@ -64,6 +64,9 @@ pub const MAX_SIGNING_KEYS: usize = 2;
 pub const MAX_TOKEN_LENGTH: usize = 256;
 /// A year.
 pub const DEAD_LETTER_RETENTION_HOURS: RangeInclusive<u64> = 1..=8760;
+/// The most with a queue in RabbitMQ, 60 days: its stream of dead letters drops what is older. How long it keeps them is said once, when
+/// it is made, and each sidecar that starts reads all of it.
+pub const MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS: u64 = 60 * 24;
 
 /// Updates of a bot that wait in a broker: a million are some gigabytes of its memory.
 pub const QUEUED_UPDATES: RangeInclusive<u64> = 1..=1_000_000;

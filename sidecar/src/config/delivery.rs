@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use http::HeaderValue;
 use telegram_webhook_sidecar_config::{
     self as raw, AnswerAfter,
-    bounds::{CONCURRENCY, DEAD_LETTER_RETENTION_HOURS, MAX_ATTEMPTS, MAX_REPLY_METHODS, MAX_SIGNING_KEYS},
+    bounds::{
+        CONCURRENCY, DEAD_LETTER_RETENTION_HOURS, MAX_ATTEMPTS, MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS,
+        MAX_REPLY_METHODS, MAX_SIGNING_KEYS,
+    },
 };
 
 use super::{
@@ -65,8 +68,7 @@ impl Delivery {
             secret_token,
             dead_letter_retention_hours: hours,
         } = delivery;
-        let retention =
-            within("delivery.deadLetterRetentionHours", *hours, DEAD_LETTER_RETENTION_HOURS, findings);
+        let retention = retention(*hours, backend, findings);
         Self {
             mode: DeliveryMode::parse(*mode, *answer_after, reply_methods, findings),
             backend: Backend::parse(backend, findings),
@@ -79,6 +81,18 @@ impl Delivery {
             dead_letter_retention: Duration::from_secs(retention.saturating_mul(3600)),
         }
     }
+}
+
+/// Hours for which dead letters are kept.
+fn retention(hours: u64, backend: &raw::Backend, findings: &mut Findings<'_>) -> u64 {
+    const FIELD: &str = "delivery.deadLetterRetentionHours";
+    let most = MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS;
+    if matches!(backend, raw::Backend::RabbitMq(_)) && hours > most {
+        findings
+            .field(FIELD, format!("must be at most {most} with RabbitMq, whose stream keeps nothing longer"));
+        return hours;
+    }
+    within(FIELD, hours, DEAD_LETTER_RETENTION_HOURS, findings)
 }
 
 fn keys(keys: &[raw::Secret], findings: &mut Findings<'_>) -> Vec<SigningKey> {

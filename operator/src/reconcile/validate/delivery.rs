@@ -9,8 +9,8 @@ use telegram_webhook_crds::{BackendSpec, DeliverySpec, EmbeddedSpec, TelegramWeb
 use telegram_webhook_sidecar_config::{
     AnswerAfter, Backend, Consume, Delivery, DeliveryMode, Secret,
     bounds::{
-        CONCURRENCY, DEAD_LETTER_RETENTION_HOURS, MAX_ATTEMPTS, MAX_REPLY_METHOD_LENGTH, MAX_REPLY_METHODS,
-        QUEUE_BYTES, UPSTREAM_TIMEOUT_SECONDS,
+        CONCURRENCY, DEAD_LETTER_RETENTION_HOURS, MAX_ATTEMPTS, MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS,
+        MAX_REPLY_METHOD_LENGTH, MAX_REPLY_METHODS, QUEUE_BYTES, UPSTREAM_TIMEOUT_SECONDS,
     },
 };
 
@@ -57,7 +57,11 @@ pub fn delivery(webhook: &TelegramWebhook, found: &Found, mistakes: &mut Mistake
     let (field, reason) = seconds("timeout");
     let timeout_seconds = period((&field, reason), timeout, UPSTREAM_TIMEOUT_SECONDS, mistakes);
     let (field, reason) = seconds("deadLetter.retention");
-    let hours = *DEAD_LETTER_RETENTION_HOURS.end();
+    let hours = if spec.backend.as_ref().is_some_and(|backend| backend.rabbit_mq.is_some()) {
+        MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS
+    } else {
+        *DEAD_LETTER_RETENTION_HOURS.end()
+    };
     let retention = period((&field, reason), &dead_letter.retention, 1..=hours * 3600, mistakes);
     if !retention.is_multiple_of(3600) {
         mistakes.push(

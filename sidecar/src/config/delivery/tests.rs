@@ -76,6 +76,27 @@ fn each_number_has_its_bounds() {
 }
 
 #[test]
+fn no_retention_is_longer_than_a_queue_keeps_dead_letters() {
+    let rabbitmq = || {
+        let text =
+            r#"{"type": "RabbitMq", "addresses": ["rabbitmq.test:5672"], "username": "a", "password": "b"}"#;
+        serde_json::from_str(text).unwrap()
+    };
+    let redis = r#"{"type": "Redis", "addresses": ["redis.test:6379"]}"#;
+    let with = |backend: raw::Backend, hours: u64| {
+        fields(|delivery| {
+            delivery.backend = backend;
+            delivery.dead_letter_retention_hours = hours;
+        })
+    };
+    assert_eq!(with(rabbitmq(), 1440), [""; 0]);
+    assert_eq!(with(rabbitmq(), 1441), ["delivery.deadLetterRetentionHours"]);
+    assert_eq!(with(rabbitmq(), 8761), ["delivery.deadLetterRetentionHours"], "once");
+    assert_eq!(with(rabbitmq(), 0), ["delivery.deadLetterRetentionHours"]);
+    assert_eq!(with(serde_json::from_str(redis).unwrap(), 8760), [""; 0]);
+}
+
+#[test]
 fn tokens_are_those_that_telegram_takes() {
     let with = |token: &str| fields(|delivery| delivery.secret_token = Some(Secret(token.to_owned())));
     for token in ["a", "A_z-9", &"a".repeat(256)] {

@@ -7,7 +7,7 @@ use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable, ShortString},
 };
-
+use telegram_webhook_sidecar_config::bounds::MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS;
 use tokio::time::sleep;
 
 use super::connection::{is_conflict, is_missing};
@@ -20,8 +20,8 @@ use crate::{
 const SETTLED_AGE: &str = "25h";
 /// Its size at most, three times what [`crate::queue::MAX_KNOWN`] keys take: a sidecar that starts reads it from its beginning.
 const SETTLED_BYTES: i64 = 64 << 20;
-/// How long what was set aside can be looked at, at most; sooner it is forgotten by [`crate::queue::Queue::forget_dead_letters`].
-const DEAD_AGE: &str = "60D";
+/// How many days what was set aside can be looked at, at most; sooner it is forgotten by [`crate::queue::Queue::forget_dead_letters`].
+const DEAD_DAYS: u64 = MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS.div_ceil(24);
 /// How long it is said who was banned: longer than a ban can last.
 const BANS_AGE: &str = "31D";
 /// Its size at most: as many as a sidecar remembers, and more.
@@ -89,7 +89,7 @@ impl Names {
         ];
         declare(connection, self.settled(), settled.into_iter()).await?;
         let dead = [
-            ("x-max-age", text(DEAD_AGE)),
+            ("x-max-age", text(&format!("{DEAD_DAYS}D"))),
             ("x-stream-max-segment-size-bytes", AMQPValue::LongLongInt(SEGMENT_BYTES)),
             ("x-queue-type", text("stream")),
         ];

@@ -116,6 +116,10 @@ impl Victim for Broker {
 }
 
 impl Victim for Link {
+    fn is_missed(&self) -> bool {
+        true
+    }
+
     fn kill(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async move {
             let Self { port, .. } = self;

@@ -57,6 +57,11 @@ pub trait Victim: Send {
 
     /// Starts it, and waits until it is of use. When the future is dropped it may run half-way.
     fn start(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Whether it is worth while to do without it for long.
+    fn is_missed(&self) -> bool {
+        false
+    }
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {

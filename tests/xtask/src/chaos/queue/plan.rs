@@ -13,6 +13,12 @@ const DISK: Range<Duration> = Duration::from_millis(300)..Duration::from_millis(
 const INTERRUPTED: u64 = 6;
 /// By then, or sooner.
 const START: Duration = Duration::from_millis(80);
+/// Of the cuts of a link one in so many is long.
+const LONG_CUT: u64 = 4;
+/// Longer than Redis takes a sidecar that is silent for alive.
+const CUT: Range<Duration> = Duration::from_secs(6)..Duration::from_secs(9);
+/// After one in so many kills it goes on only when much was delivered, however long it takes until the dead are known to be dead.
+const UNTIL_DELIVERED: u64 = 4;
 /// Half of the time the CRM is well: it has to catch up.
 const MOODS: [Mood; 10] = [
     Mood::Well,
@@ -53,6 +59,16 @@ impl Plan {
     pub fn interrupted_after(&mut self) -> Option<Duration> {
         let interrupted = self.dice.once_in(INTERRUPTED);
         interrupted.then(|| self.dice.duration(Duration::ZERO, START))
+    }
+
+    /// How long a link stays cut: mostly as short as everything else.
+    pub fn cut(&mut self) -> Duration {
+        if self.dice.once_in(LONG_CUT) { self.dice.duration(CUT.start, CUT.end) } else { self.uptime() }
+    }
+
+    /// Whether it goes on only when much was delivered.
+    pub fn until_delivered(&mut self) -> bool {
+        self.dice.once_in(UNTIL_DELIVERED)
     }
 
     /// Which of so many is killed.

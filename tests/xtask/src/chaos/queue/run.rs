@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use telegram_webhook_load::client::Target;
-use telegram_webhook_sidecar_config::{Delivery, DeliveryMode, Limits, Rate, WebhookConfig};
+use telegram_webhook_sidecar_config::{
+    Backend, Delivery, DeliveryMode, Limits, Rate, WebhookConfig, bounds::QUEUE_BYTES,
+};
 use telegram_webhook_tests::{
     cluster::target_folder,
     pki::{Authority, Leaf},
@@ -20,7 +22,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::{Arguments, Victim, plan::Plan};
 use crate::{
     chaos::{
-        broker::Broker,
         crm::{Crm, Mood, lock},
         dice::Dice,
         disk::Disk,
@@ -37,6 +38,10 @@ const UNLIMITED: Rate = Rate { requests: 1_000_000, window_seconds: 1 };
 const REPORT: Duration = Duration::from_secs(10);
 /// All is well, and nothing arrives for so long: nothing will.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Updates that count as much: by then everybody delivers.
+const MUCH: usize = 200;
+/// Between two looks at the ledger.
+const LOOK: Duration = Duration::from_millis(20);
 /// Copies that are sent at the end.
 const COPIES: usize = 500;
 /// Where a start that failed on a full disk is tried again.
@@ -73,7 +78,12 @@ impl Run {
         let authority = Authority::new()?;
         let trusted = folder.path().join("ca.crt");
         std::fs::write(&trusted, authority.pem())?;
-        let config = configuration(&authority.issue(HOST)?, crm.address().port(), broker.as_ref())?;
+        let backend = match &broker {
+            Some(broker) => broker.backend()?,
+            None if arguments.disk_full => Backend::Embedded { max_bytes: *QUEUE_BYTES.start() },
+            None => Backend::default(),
+        };
+        let config = configuration(&authority.issue(HOST)?, crm.address().port(), backend)?;
         let mut sidecar = Sidecar::new(binary, config, state);
         sidecar.start().await?;
         let address = sidecar.address();
@@ -99,6 +109,10 @@ impl Run {
 
     /// Kills until it is enough.
     pub async fn torment(&mut self, kills: u64, progress: &Progress) -> anyhow::Result<()> {
+        if !self.others.is_empty() {
+            // a RabbitMQ that is killed within seconds of its first stream has it, and can't open it any more
+            self.something_is_acknowledged().await?;
+        }
         let mut report = Instant::now() + REPORT;
         while self.killed < kills {
             let uptime = self.plan.uptime();
@@ -113,6 +127,9 @@ impl Run {
             }
             if !self.others.is_empty() {
                 self.something_is_acknowledged().await?;
+                if self.plan.until_delivered() {
+                    self.much_is_delivered().await?;
+                }
             }
             if Instant::now() >= report {
                 report += REPORT;
@@ -154,7 +171,8 @@ impl Run {
     async fn do_without(&mut self, other: usize) -> anyhow::Result<()> {
         self.others.get_mut(other).context("nothing to kill")?.kill().await?;
         self.killed += 1;
-        let downtime = self.plan.uptime();
+        let is_missed = self.others.get(other).is_some_and(|other| other.is_missed());
+        let downtime = if is_missed { self.plan.cut() } else { self.plan.uptime() };
         self.pass(downtime).await?;
         self.others.get_mut(other).context("nothing to start")?.start().await
     }
@@ -164,10 +182,23 @@ impl Run {
         let before = lock(&self.ledger).verdict().acked;
         let more = async {
             while lock(&self.ledger).verdict().acked == before {
-                sleep(Duration::from_millis(20)).await;
+                sleep(LOOK).await;
             }
         };
         timeout(PATIENCE, more).await.context("nothing is acknowledged any more")
+    }
+
+    /// What was killed may hold what it had for a while; and the CRM has its moods meanwhile.
+    async fn much_is_delivered(&mut self) -> anyhow::Result<()> {
+        let (before, deadline) = (lock(&self.ledger).verdict().delivered, Instant::now() + PATIENCE);
+        loop {
+            let Verdict { delivered, lost: waiting, .. } = lock(&self.ledger).verdict();
+            if delivered >= before + MUCH || waiting == 0 && delivered > before {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "little is delivered any more");
+            self.pass(LOOK).await?;
+        }
     }
 
     /// Starts the sidecar, which may be killed again while it starts.
@@ -232,7 +263,7 @@ impl Run {
                 return Ok(false);
             }
             self.sidecar.ensure_well()?;
-            sleep(Duration::from_millis(20)).await;
+            sleep(LOOK).await;
         }
     }
 
@@ -256,8 +287,7 @@ impl Run {
 }
 
 /// The sidecar's, for a CRM at this port.
-fn configuration(certificate: &Leaf, crm: u16, broker: Option<&Broker>) -> anyhow::Result<ConfigFolder> {
-    let backend = broker.map(Broker::backend).transpose()?.unwrap_or_default();
+fn configuration(certificate: &Leaf, crm: u16, backend: Backend) -> anyhow::Result<ConfigFolder> {
     let config = WebhookConfig {
         limits: Limits { authenticated: UNLIMITED, ..Limits::default() },
         delivery: Delivery { mode: DeliveryMode::Queued, backend, ..Delivery::default() },
