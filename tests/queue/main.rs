@@ -100,6 +100,7 @@ macro_rules! every_promise_in_an_outage {
             outage {
                 out_of_reach_nothing_is_acknowledged,
                 all_goes_on_when_the_queue_is_back,
+                out_of_reach_for_long_nothing_in_hand_is_held,
             }
         }
     };

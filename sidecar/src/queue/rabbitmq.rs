@@ -22,8 +22,11 @@
 //! # When a connection is lost
 //!
 //! The broker gives what was not acknowledged to another sidecar, or to us again, in the same order: a lost channel's messages go back to
-//! the front of their queue. Nothing is returned one by one, which would change the order. So what is in hand meanwhile is in two hands
-//! for as long as its delivery lasts; whoever settles it first has it written down, which the other one reads. The same happens when an
+//! the front of their queue. Nothing is returned one by one, which would change the order. What is in hand then isn't held any more
+//! ([`crate::queue::Lease::holds`]) unless it came to us again, so that nobody begins to deliver it; a delivery that is under way goes on, and
+//! the update is in two hands for as long as that lasts. The same holds, without any error, of who was stopped for long ([`pulse`]). Where a
+//! network loses all without a word both sides notice it by themselves, within one or two heartbeats, and another sidecar can have an update for
+//! some of that time before we know. Whoever settles it first has it written down, which the other one reads. The same happens when an
 //! update is in hand for longer than the broker's `consumer_timeout` (30 minutes; since 3.12 the queue says 7 days), because the
 //! CRM is down: its channel is closed, and a new one gets it again. [`upkeep`] connects again, rather than lapin.
 //!
@@ -37,6 +40,7 @@ mod dead_letters;
 mod headers;
 mod known;
 mod log;
+mod pulse;
 mod receipt;
 mod recorder;
 mod shared;
@@ -109,6 +113,9 @@ impl RabbitMqQueue {
     /// Gives out what is ready, if anything is.
     fn give_out(&self) -> Option<Lease<RabbitMqReceipt>> {
         let shared = &self.shared;
+        if !shared.pulse.is_regular() {
+            return None;
+        }
         let mut board = shared.board();
         let gone = |key, tag| shared.finish(Record { key: Some(key), tag: Some(tag), written: None });
         let Given { hand, update, deliveries } = board.take(shared.now(), gone)?;

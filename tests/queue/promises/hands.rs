@@ -15,6 +15,7 @@ pub async fn what_was_dropped_comes_again_as_the_first_of_its_lane<B: Bench>() -
     for deliveries in 0..3_u32 {
         let lease = take_this(&queue, &updates[0]).await?;
         assert!(lease.deliveries >= deliveries.min(1), "{} after {deliveries}", lease.deliveries);
+        assert!(lease.holds());
         drop(lease);
     }
     for update in &updates {

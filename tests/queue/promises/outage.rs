@@ -62,6 +62,30 @@ pub async fn all_goes_on_when_the_queue_is_back<B: Outage>() -> anyhow::Result<(
     ensure_empty(&queue).await
 }
 
+pub async fn out_of_reach_for_long_nothing_in_hand_is_held<B: Outage>() -> anyhow::Result<()> {
+    let bench = B::start(Room::Plenty).await?;
+    let queue = bench.open().await?;
+    let updates = updates(7, 2);
+    store(&queue, &updates).await?;
+    let in_hand = take(&queue).await?;
+    assert!(in_hand.holds());
+    bench.begin().await?;
+    // another sidecar has it from then on, if there is one
+    wait::until("what is in hand to be lost", PATIENCE, async || Ok((!in_hand.holds()).then_some(())))
+        .await?;
+    drop(in_hand);
+    bench.end().await?;
+    let mut left = &updates[..];
+    while let [first, rest @ ..] = left {
+        let lease = take_at_last(&queue).await?;
+        assert_eq!(lease.update, *first);
+        if queue.settle(lease, Outcome::Done).await.is_ok() {
+            left = rest;
+        }
+    }
+    ensure_empty(&queue).await
+}
+
 /// Takes an update, however often that takes.
 async fn take_at_last<Q: Queue>(
     queue: &Q,

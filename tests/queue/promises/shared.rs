@@ -104,6 +104,7 @@ pub async fn a_sidecar_takes_over_from_one_that_was_closed<B: Bench>() -> anyhow
     closed.close().await?;
     let again = take(&other).await?;
     assert_eq!(again.update, updates[0]);
+    assert!(again.holds() && !in_hand.holds(), "one of the two");
     drop(in_hand);
     other.settle(again, Outcome::Done).await?;
     for update in &updates[1..] {

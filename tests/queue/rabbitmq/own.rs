@@ -131,7 +131,9 @@ async fn what_is_settled_is_known_to_who_takes_over_though_it_was_not_acknowledg
     // the other one has it in hand as well, and that can't be helped
     let again = take_this(&other, &updates[0]).await?;
     bench.is_reachable.send_replace(true);
+    assert!(again.holds());
     queue.settle(lease, Outcome::Done).await?;
+    wait::until("what is settled to be lost", PATIENCE, async || Ok((!again.holds()).then_some(()))).await?;
     drop(again);
     // but once one of them has settled it, it doesn't come a third time
     wait::until("what is settled to be read", PATIENCE, async || {

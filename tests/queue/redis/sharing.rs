@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use telegram_webhook_sidecar::queue::{Clock, Outcome, Queue as _, QueueError, Reason, redis::RedisQueue};
+use telegram_webhook_sidecar::queue::{
+    Clock, Lease, Outcome, Queue as _, QueueError, Reason, redis::RedisQueue,
+};
 use telegram_webhook_sidecar_config::{Consume, Redis};
 use telegram_webhook_tests::wait;
 
@@ -96,7 +98,7 @@ async fn whoever_has_lost_a_stream_can_neither_settle_nor_set_aside() -> anyhow:
     let queue = bench.open().await?;
     store(&queue, &[update(1, 1), update(2, 2)]).await?;
     let leases = [take(&queue).await?, take(&queue).await?];
-    assert!(leases.iter().all(|lease| lease.receipt.holds()));
+    assert!(leases.iter().all(Lease::holds));
     // as it is when another sidecar took over from this one, which was cut off
     {
         let server = bench.server.lock().await;
@@ -105,6 +107,10 @@ async fn whoever_has_lost_a_stream_can_neither_settle_nor_set_aside() -> anyhow:
             server.command(&["HSET", LEASES, &stream.to_string(), "99:other"]).await?;
         }
     }
+    wait::until("the loss to be noticed", PATIENCE, async || {
+        Ok((!leases.iter().any(Lease::holds)).then_some(()))
+    })
+    .await?;
     for (lease, outcome) in leases.into_iter().zip([Outcome::Done, Outcome::Dead(Reason::Refused(400))]) {
         let settled = queue.settle(lease, outcome).await;
         assert!(matches!(settled, Err(QueueError::Unavailable(_))), "{settled:?}");

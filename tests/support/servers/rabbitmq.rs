@@ -2,12 +2,13 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use super::ports;
 use crate::{pki::Authority, wait};
 use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
@@ -72,7 +73,7 @@ impl Node {
         let (clients, client) = client()?;
         let trusted = format!("{}{clients}", authority.pem());
         let advanced = format!("[{{rabbit, [{settings}]}}].");
-        let [port, tls_port, epmd, distribution] = free_ports()?;
+        let [port, tls_port, epmd, distribution] = ports::free()?;
         let path = |name: &str| dir.path().join(name).display().to_string();
         for (name, content) in [
             ("ca.pem", trusted.as_str()),
@@ -119,6 +120,8 @@ impl Node {
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", path("advanced.config"))
             .env("RABBITMQ_PID_FILE", path("pid"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            // cores are few, and busy with other nodes
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
             // then the script becomes the server instead of staying in front of it
             .env("RUNNING_UNDER_SYSTEMD", "true");
         let server = Watched::spawn(&server, removed).context("apt-get install rabbitmq-server")?;
@@ -185,16 +188,4 @@ fn client() -> anyhow::Result<(String, ClientCertificate)> {
     let key = KeyPair::generate()?;
     let chain = client.signed_by(&key, &issuer)?.pem();
     Ok((pem, ClientCertificate { chain, key: Secret(key.serialize_pem()) }))
-}
-
-/// Ports at which nobody listened just now.
-fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    let mut ports = [0; N];
-    // all at once, so that they differ
-    let listeners: Vec<_> =
-        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
 }

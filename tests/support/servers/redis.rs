@@ -1,14 +1,12 @@
 //! Real redis-servers on free ports, each with a folder of its own.
 
-use std::{fmt::Write as _, fs, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 
+use super::ports;
 use crate::{pki::Authority, wait};
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
-use tokio::{
-    net::TcpListener,
-    process::{Child, Command},
-};
+use tokio::process::{Child, Command};
 
 /// Longest that a server takes to start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,7 +30,7 @@ pub struct RedisServer {
 impl RedisServer {
     /// One that keeps what it acknowledges, with more lines in its configuration file.
     pub async fn start(lines: &str) -> anyhow::Result<Self> {
-        let port = free_port().await?;
+        let [port] = ports::free()?;
         let lines = format!("port {port}\nappendonly yes\nappendfsync always\nsave \"\"\n{lines}");
         Self::start_in(tempfile::tempdir()?, port, &lines, false).await
     }
@@ -41,7 +39,7 @@ impl RedisServer {
     pub async fn start_guarded(authority: &Authority, name: &str, password: &str) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let leaf = authority.issue(name)?;
-        let port = free_port().await?;
+        let [port] = ports::free()?;
         let mut lines =
             format!("port 0\ntls-port {port}\ntls-auth-clients no\nappendonly yes\nappendfsync always\n");
         for (setting, pem) in [
@@ -62,7 +60,7 @@ impl RedisServer {
 
     /// One that watches over another, by a name.
     pub async fn start_sentinel(service: &str, watched: &Self) -> anyhow::Result<Self> {
-        let port = free_port().await?;
+        let [port] = ports::free()?;
         let lines = format!(
             "port {port}\nsentinel monitor {service} 127.0.0.1 {} 1\nsentinel down-after-milliseconds {service} 500\n\
              sentinel failover-timeout {service} 5000\n",
@@ -135,9 +133,4 @@ fn run(dir: &TempDir, is_sentinel: bool) -> anyhow::Result<Child> {
     let mut command = Command::new("redis-server");
     command.arg(dir.path().join("redis.conf")).args(is_sentinel.then_some("--sentinel")).kill_on_drop(true);
     command.spawn().context("redis-server can't be started: apt-get install redis-server")
-}
-
-/// One that nobody listened at just now.
-pub async fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
 }

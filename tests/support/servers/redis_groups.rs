@@ -6,7 +6,7 @@ use crate::wait;
 use anyhow::ensure;
 use tokio::process::Command;
 
-use super::redis::{RedisServer, free_port};
+use super::{ports, redis::RedisServer};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -31,7 +31,7 @@ impl RedisCluster {
     pub async fn start() -> anyhow::Result<Self> {
         let mut nodes = Vec::new();
         for _ in 0..3 {
-            let bus = free_port().await?;
+            let [bus] = ports::free()?;
             let lines = format!("cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout 2000");
             nodes.push(RedisServer::start(&lines).await?);
         }

@@ -63,6 +63,16 @@ const HERE: &[Step] = &[
         command: &["xtask", "chaos", "queue", "--kills", "20"],
     },
     Step {
+        what: "the same with a real Redis, which is killed too",
+        usually: "30 s",
+        command: &["xtask", "chaos", "queue", "--backend", "redis", "--kills", "6"],
+    },
+    Step {
+        what: "the same with a real RabbitMQ, which is killed too",
+        usually: "1 min",
+        command: &["xtask", "chaos", "queue", "--backend", "rabbitmq", "--kills", "6"],
+    },
+    Step {
         what: "fuzzing of what strangers and people write, 20 s each",
         usually: "5 min cold, 1 min warm",
         command: &["xtask", "fuzz", "20"],

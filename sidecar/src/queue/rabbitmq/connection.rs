@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Within which a message must be confirmed. Without that it isn't stored, as far as anybody knows.
 pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds after which both sides ask whether the other one is there; after two of them they take it that it isn't.
-const HEARTBEAT: u16 = 10;
+pub const HEARTBEAT: u16 = 10;
 
 /// Connects to the first node that can be reached, beginning with any of them.
 pub async fn connect(settings: &RabbitMqSettings) -> Result<Connection, QueueError> {

@@ -52,7 +52,9 @@ impl RabbitMqReceipt {
 
 impl Hold for RabbitMqReceipt {
     fn holds(&self) -> bool {
-        self.shared.as_ref().is_some_and(|shared| shared.board().holds(self.hand, shared.now()))
+        self.shared
+            .as_ref()
+            .is_some_and(|shared| shared.pulse.is_regular() && shared.board().holds(self.hand, shared.now()))
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     headers::Headers,
     known::Key,
     log::{Log, Read},
+    pulse::Pulse,
     recorder::Record,
     topology::Names,
 };
@@ -37,6 +38,7 @@ pub struct Shared {
     board: Mutex<Board<Tag>>,
     /// Something may have become ready to be given out.
     pub ready: Notify,
+    pub pulse: Pulse,
     pub settled: Log,
     pub dead: Log,
     dead_letters: Mutex<DeadLetters>,
@@ -90,6 +92,7 @@ impl Shared {
             state: watch::Sender::new(State::Connecting),
             board: Mutex::new(Board::new(names.partitions)),
             ready: Notify::new(),
+            pulse: Pulse::new(),
             settled: Log::new(names.settled()).map_err(no_random)?,
             dead: Log::new(names.dead()).map_err(no_random)?,
             dead_letters: Mutex::default(),

@@ -97,6 +97,7 @@ async fn run(shared: &Shared, pause: &mut Duration) -> QueueError {
         error = check(shared, &link, checked) => error,
         Some(error) = subscriptions.next() => error,
         error = failure(&mut events) => error,
+        error = shared.pulse.keep() => error,
         () = link.failed.cancelled() => QueueError::Unavailable("RabbitMQ closed a channel".to_owned()),
     }
 }

@@ -66,6 +66,23 @@ fn what_is_left_out_of_a_broker_is_what_the_sidecar_takes_for_left_out() {
 }
 
 #[test]
+fn no_retention_is_longer_than_rabbitmq_keeps_dead_letters() {
+    let found = with([Some(credentials()), None, None]);
+    let backend = "rabbitMq: {addresses: ['rabbit:5672'], credentialsSecretRef: {name: s}}";
+    let keeping = |hours: u32| {
+        declaring(&format!("delivery: {{deadLetter: {{retention: {hours}h}}, backend: {{{backend}}}}}"))
+    };
+    assert_eq!(judge(&keeping(1440), &found).unwrap().delivery.delivery.dead_letter_retention_hours, 1440);
+    let mistake = mistake(&keeping(1441), &found);
+    assert_mistake(
+        &mistake,
+        Reason::DeliveryInvalid,
+        "spec.delivery.deadLetter.retention",
+        "use at most 1440h",
+    );
+}
+
+#[test]
 fn what_makes_no_sense_for_a_broker_is_named_with_its_fix() {
     let found = with([Some(credentials()), None, None]);
     for (text, field, fix) in [

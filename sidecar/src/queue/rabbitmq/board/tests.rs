@@ -86,9 +86,16 @@ fn what_is_in_hand_when_its_queue_is_lost_keeps_its_lane() {
     let subscription = board.subscribed(0);
     board.open(0, subscription);
     assert_eq!(board.depth(0).0, 0, "both come again");
+    assert!(!board.holds(hand, 0), "to whomever");
     board.arrive(Message { tag: 11, deliveries: 1, ..message(7, 1) });
     board.arrive(Message { tag: 12, deliveries: 1, ..message(7, 2) });
     takes_nothing(&mut board);
+    assert!(board.holds(hand, 0), "to us");
+    board.shut(0);
+    assert!(!board.holds(hand, 0), "somebody may have settled it meanwhile");
+    board.open(0, subscription);
+    board.known.settled(hand.key, 0);
+    assert!(!board.holds(hand, 0), "somebody did");
     assert_eq!(board.release(hand), Some(11));
     take(&mut board, 2);
 }
