@@ -198,3 +198,6 @@ impl Queues {
 }
 
 const BROKEN: &str = "queue broken";
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,8 @@ async fn a_sidecar_that_is_told_to_stop_hands_over_what_it_has_stored() -> anyho
     fixture.sidecar.signal(Signal::TERM)?;
     fixture.crm.hold(false);
     fixture.sidecar.ended().await?;
+    // and not at its deadline
+    fixture.sidecar.logged(0, "stopped").await?;
     for id in 1..=5 {
         assert_eq!(fixture.crm.received().await?.1, fixture::update(id));
     }

@@ -2,7 +2,10 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use http_body_util::BodyExt as _;
 use telegram_webhook_sidecar_config::{Ban, LoadedConfig, SourceVisible};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{memory::Memory, *};
@@ -72,6 +75,12 @@ async fn asked(admin: &Admin, peer: &str, method: &Method, path: &str, query: Op
     admin.respond(peer, method, path, query).await.status().as_u16()
 }
 
+/// What a container is told that asks whether it may stop, and waits no longer than any would.
+async fn over(admin: &Admin) -> &'static str {
+    let told = timeout(Duration::from_mins(10), drain::over(&admin.readiness)).await;
+    told.expect("it is told in time")
+}
+
 #[tokio::test]
 async fn only_the_pod_itself_may_drain_it() {
     for peer in ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1"] {
@@ -83,7 +92,7 @@ async fn only_the_pod_itself_may_drain_it() {
         let admin = admin();
         assert_eq!(asked(&admin, peer, &Method::POST, "/drain", None).await, 200, "{peer}");
         assert!(admin.readiness.is_draining() && !admin.readiness.is_closed());
-        assert_eq!(drain::over(&admin.readiness).await, "drained");
+        assert_eq!(over(&admin).await, "drained");
     }
 }
 
@@ -92,7 +101,7 @@ async fn a_container_may_stop_when_the_queues_are_empty_and_the_cluster_has_noti
     let memory = Arc::new(Memory::of(&["crm/a"]));
     let admin = admin_of(Arc::clone(&memory) as _);
     let begun = Instant::now();
-    assert_eq!(drain::over(&admin.readiness).await, "not draining");
+    assert_eq!(over(&admin).await, "not draining");
     assert_eq!(begun.elapsed(), Duration::from_secs(2));
     for wrong in ["wait_seconds=x", "wait=1"] {
         assert_eq!(asked(&admin, "::1", &Method::POST, "/drain", Some(wrong)).await, 400);
@@ -101,7 +110,7 @@ async fn a_container_may_stop_when_the_queues_are_empty_and_the_cluster_has_noti
     let begun = Instant::now();
     assert_eq!(asked(&admin, "::1", &Method::POST, "/drain", Some("wait_seconds=20")).await, 200);
     assert!(!admin.readiness.is_closed());
-    assert_eq!(drain::over(&admin.readiness).await, "drained");
+    assert_eq!(over(&admin).await, "drained");
     assert_eq!(begun.elapsed(), Duration::from_secs(3));
     assert!(admin.readiness.is_closed());
 }
@@ -113,7 +122,7 @@ async fn a_container_may_stop_at_the_deadline_whatever_is_left() {
     let admin = admin_of(memory);
     let begun = Instant::now();
     assert_eq!(asked(&admin, "::1", &Method::POST, "/drain", Some("wait_seconds=15")).await, 200);
-    assert_eq!(drain::over(&admin.readiness).await, "drained");
+    assert_eq!(over(&admin).await, "drained");
     assert_eq!(begun.elapsed(), Duration::from_secs(15));
 }
 
@@ -250,7 +259,7 @@ async fn draining_waits_for_what_is_stored_and_only_where_it_is_told_to() {
     let address = serve(Arc::clone(&memory) as Arc<dyn Queues>).await;
     assert!(drain::request(address, Duration::ZERO).await.unwrap().is_none());
     let short = async {
-        let left = drain::request(address, Duration::from_millis(50)).await.unwrap().unwrap().to_string();
+        let left = drain::request(address, Duration::from_secs(1)).await.unwrap().unwrap().to_string();
         assert!(left.contains("crm/a: 1 updates wait") && !left.contains("crm/b"), "{left}");
         memory.with("crm/a", |stored| stored.replayed.clear());
     };

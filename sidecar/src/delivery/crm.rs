@@ -130,7 +130,8 @@ impl Shared {
     ) -> Result<Delivered, DeliveryError> {
         let Webhook { upstream, limits, delivery, .. } = webhook;
         let deadline = started + limits.upstream_timeout;
-        let exchange = self.exchange(upstream.address, post(webhook, parcel, self.clock.now()), started);
+        let exchange =
+            self.exchange(upstream.address, post(webhook, parcel, self.clock.now_for_others()), started);
         // its timer is set only if the exchange has to wait
         let answer = timeout_at(deadline, exchange).await;
         let (mut connection, response) = answer.unwrap_or(Err(DeliveryError::Timeout))?;

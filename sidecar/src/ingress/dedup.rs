@@ -88,12 +88,14 @@ impl Dedup {
 
     fn open_with(dir: &Path, metrics: Metrics, now: SystemTime, max_live: usize) -> Result<Self, StateError> {
         let mut index = Index::new(max_live);
-        let opened = Log::open(dir, |record| index.insert(record));
+        let now = seconds(now);
+        // one from a time when the clock was ahead must not make all others look old
+        let opened = Log::open(dir, |record| index.insert(Record { at: record.at.min(now), ..record }));
         let log = opened.map_err(|error| match error {
             OpenError::Locked => StateError::Locked { dir: dir.to_owned() },
             OpenError::Io(source) => StateError::Unusable { dir: dir.to_owned(), source },
         })?;
-        index.expire(seconds(now));
+        index.expire(now);
         let hash_key = log.hash_key();
         let state = State { index, log, failing: false, claims: Claims::default() };
         Ok(Self { shared: Arc::new(Shared { hash_key, state: Mutex::new(state), metrics }) })

@@ -124,7 +124,10 @@ impl Queue for Journal {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(self.depth_now())
+        match self.shared.failure() {
+            Some(reason) => Err(QueueError::Broken(reason)),
+            None => Ok(self.depth_now()),
+        }
     }
 
     async fn dead_letters(
@@ -154,7 +157,7 @@ impl Queue for Journal {
         on_disk(&self.shared, move |shared| {
             shared.queue.close();
             shared.dead.close();
-            if let Some(reason) = shared.queue.failure().or_else(|| shared.dead.failure()) {
+            if let Some(reason) = shared.failure() {
                 return Err(QueueError::Broken(reason));
             }
             let deliveries: Vec<_> = shared.lock().lanes.given_out().collect();

@@ -5,14 +5,14 @@ mod answers;
 mod idle;
 mod site;
 
-use std::{panic::AssertUnwindSafe, pin::pin};
+use std::{panic::AssertUnwindSafe, pin::pin, time::SystemTime};
 
 use futures::FutureExt as _;
 use tokio::time::pause;
 
 use self::site::{OK, Site, Socket, label, webhook, within};
 use super::*;
-use crate::ingress::Reject;
+use crate::{ingress::Reject, queue::millis};
 
 #[tokio::test]
 async fn updates_that_follow_each_other_share_a_connection() {
@@ -152,4 +152,24 @@ async fn work_that_panicked_does_not_go_on_elsewhere() {
     let ended: Result<(), _> = AssertUnwindSafe(&mut detached).catch_unwind().await;
     assert!(ended.is_err());
     assert!(tasks.is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_that_slept_dates_its_deliveries_as_the_crm_does() {
+    let mut site = Site::new().await;
+    let (metrics, tasks, clock) =
+        (site.metrics.clone(), site.tasks.clone(), Clock::that_slept(Duration::from_hours(1)));
+    site.crm = Crm { shared: Arc::new(Shared { pool: Arc::default(), metrics, tasks, clock }) };
+    let before = millis(SystemTime::now()) / 1000;
+    let crm = async {
+        let mut socket = site.accept().await;
+        let request = socket.request().await;
+        socket.say(OK).await;
+        request
+    };
+    let (request, delivered) = within(async { futures::join!(crm, site.deliver("1")) }).await;
+    delivered.unwrap();
+    let (_, timestamp) = request.split_once("webhook-timestamp: ").unwrap();
+    let timestamp: u64 = timestamp.lines().next().unwrap().parse().unwrap();
+    assert!(timestamp >= before, "{timestamp} {before}");
 }

@@ -11,7 +11,7 @@ use super::{
         breaker::{Breaker, BreakerState, Pass},
     },
     DeliveryError,
-    queue_errors::QueueErrors,
+    queue_errors::{QueueErrors, Unsettled},
     waiting::{Held, Waiting},
     work::{Done, Task, Work},
 };
@@ -38,6 +38,7 @@ pub(super) struct Engine<R> {
     shown: watch::Sender<BreakerState>,
     waiting: Waiting<R>,
     errors: QueueErrors,
+    unsettled: Unsettled,
     /// Nothing more is given out.
     closed: bool,
     /// Updates that the CRM accepted.
@@ -84,6 +85,7 @@ impl<R: Hold> Engine<R> {
             shown,
             waiting: Waiting::new(),
             errors: QueueErrors::default(),
+            unsettled: Unsettled::default(),
             closed: false,
             accepted: 0,
             serial: 0,
@@ -220,11 +222,12 @@ impl<R: Hold> Engine<R> {
             Done::Accepted(settled) => {
                 self.accepted += 1;
                 self.answered(now);
-                self.settled(settled);
+                self.settled(&settled);
                 None
             }
             Done::Settled(settled) => {
-                self.settled(settled);
+                self.unsettled.add(settled.is_err(), now);
+                self.settled(&settled);
                 None
             }
             Done::Failed { held, pass, error } => {
@@ -237,6 +240,10 @@ impl<R: Hold> Engine<R> {
                 );
                 if let Some(status) = error.refusal() {
                     self.answered(now);
+                    if let Some(until) = self.unsettled.until(now) {
+                        self.hold(held, until);
+                        return None;
+                    }
                     return self.set_aside(held, Reason::Refused(status));
                 }
                 self.failed(held, pass, &error, now, under_way)
@@ -293,10 +300,16 @@ impl<R: Hold> Engine<R> {
         Some(self.work(held, Task::SetAside(reason)))
     }
 
-    fn settled(&mut self, settled: Result<(), QueueError>) {
+    /// There is no place for it where it should go: to ask the CRM at once, and again and again, would help nobody.
+    fn hold(&mut self, mut held: Held<R>, until: Instant) {
+        held.not_before = Some(until);
+        self.waiting.push(until, held);
+    }
+
+    fn settled(&mut self, settled: &Result<(), QueueError>) {
         if let Err(error) = settled {
-            self.metrics.queue_failed(&self.webhook, &error);
-            self.errors.tell(&self.webhook.name, &error);
+            self.metrics.queue_failed(&self.webhook, error);
+            self.errors.tell(&self.webhook.name, error);
         }
     }
 

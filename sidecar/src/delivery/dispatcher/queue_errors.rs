@@ -51,6 +51,36 @@ impl QueueErrors {
     }
 }
 
+/// Until an update is set aside again after the first time that it couldn't be.
+const FIRST_UNSETTLED: Duration = Duration::from_secs(1);
+/// And after many.
+const LONGEST_UNSETTLED: Duration = Duration::from_mins(1);
+
+/// The updates in a row that the queue couldn't set aside.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    number: u32,
+    until: Option<Instant>,
+}
+
+// === impl Unsettled ===
+
+impl Unsettled {
+    pub(super) fn add(&mut self, failed: bool, now: Instant) {
+        if !failed {
+            *self = Self::default();
+            return;
+        }
+        self.number = self.number.saturating_add(1);
+        self.until = Some(now + bound(FIRST_UNSETTLED, LONGEST_UNSETTLED, self.number));
+    }
+
+    /// When one is to be set aside again, if not now.
+    pub(super) fn until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -220,3 +220,22 @@ async fn the_queues_numbers_are_shown_and_old_dead_letters_forgotten() {
     assert!(forgotten[2].duration_since(last).unwrap_or_default() < Duration::from_mins(1));
     assert!(last.duration_since(forgotten[2]).unwrap_or_default() < Duration::from_mins(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_set_aside_is_tried_again_ever_later_and_holds_up_no_other() {
+    let queue = Memory::default();
+    queue.add(1..2, 1);
+    let full = || QueueError::Full("dead letters take their whole share".to_owned());
+    queue.state().settle_failures.extend((0..10_000).map(|_| full()));
+    let site = Site::with_queue(queue, |_| {});
+    site.crm.answers(|_| Err(status(422)));
+    sleep(Duration::from_mins(1)).await;
+    let asked = site.crm.state().asked.len();
+    assert!((5..60).contains(&asked), "{asked}");
+    site.queue.state().settle_failures.clear();
+    site.crm.answers(|id| if id == 1 { Err(status(422)) } else { Ok(()) });
+    site.queue.add(2..12, 2);
+    site.until(SECOND, |site| site.crm.accepted().len() == 10).await;
+    site.emptied(Duration::from_mins(1)).await;
+    assert_eq!(site.queue.state().dead[0].1, Reason::Refused(422));
+}

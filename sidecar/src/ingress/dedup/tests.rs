@@ -205,3 +205,13 @@ fn debug_output_says_nothing_of_the_body() {
     let shown = format!("{claim:?}");
     assert!(shown.contains("123456") && !shown.contains("aMessage"), "{shown}");
 }
+
+#[test]
+fn a_clock_that_was_ahead_makes_nothing_be_forgotten_early() {
+    let memory = Memory::new(10);
+    memory.deliver(BOT, &update(1), 1000);
+    let ahead = memory.restart(10, 1_000_000);
+    ahead.deliver(BOT, &update(2), 1_000_000);
+    let memory = ahead.restart(10, 1001);
+    assert!([1, 2].iter().all(|id| !memory.deliver(BOT, &update(*id), 1001)));
+}

@@ -218,7 +218,9 @@ fn index(bot: i64, found: &FoundQueue, found_dead: &FoundDead, now: Seconds) -> 
     let waiting = found.updates.values().map(|head| (head.received_at, head.key));
     let letters = found_dead.letters.values().map(|letter| (letter.listed.at, letter.key));
     let stored = waiting.chain(letters).map(|(at, key)| (seconds(from_millis(at)), key));
-    let mut known: Vec<_> = stored.chain(found.keys.iter().copied()).collect();
+    // from a time when the clock was ahead: it must not make all others look old
+    let past = |(at, key): (Seconds, Key)| (at.min(now), key);
+    let mut known: Vec<_> = stored.chain(found.keys.iter().copied()).map(past).collect();
     known.sort_by_key(|(at, _)| *at);
     let mut index = Index::new(MAX_KNOWN);
     for (at, key) in known {

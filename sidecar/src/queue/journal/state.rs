@@ -105,6 +105,11 @@ impl Shared {
         if state.closed { Err(QueueError::Closed) } else { Ok(state) }
     }
 
+    /// Why one of the logs is broken, if so.
+    pub fn failure(&self) -> Option<String> {
+        self.queue.failure().or_else(|| self.dead.failure())
+    }
+
     pub fn id(&self, body: &[u8]) -> Id {
         self.hash_key.id(self.bot_id, body)
     }

@@ -72,21 +72,27 @@ fn begin(shared: &Arc<Shared>, id: Id, head: Head, update: &Update) -> Result<Be
 impl Storing {
     async fn end(mut self) -> Result<(), QueueError> {
         let Some(receipt) = &mut self.receipt else { return Ok(()) };
-        let result = (&mut *receipt).await;
-        let sequence = receipt.sequence().number();
+        let result = concluded(&self.shared, self.id, receipt).await;
         self.receipt = None;
-        self.shared.conclude(sequence, self.id, result.is_ok());
         Ok(result?)
     }
 }
 
 impl Drop for Storing {
     fn drop(&mut self) {
-        let Some(receipt) = self.receipt.take() else { return };
+        let Some(mut receipt) = self.receipt.take() else { return };
         // without a runtime this is the end of the process
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let rest = Self { shared: Arc::clone(&self.shared), id: self.id, receipt: Some(receipt) };
-            drop(runtime.spawn(rest.end()));
+            let (shared, id) = (Arc::clone(&self.shared), self.id);
+            // not one of these again: a runtime that ends drops what it is given, which would begin this anew for ever
+            drop(runtime.spawn(async move { concluded(&shared, id, &mut receipt).await }));
         }
     }
+}
+
+/// Waits for what becomes of an update, and notes it.
+async fn concluded(shared: &Shared, id: Id, receipt: &mut Receipt) -> Result<(), LogError> {
+    let result = (&mut *receipt).await;
+    shared.conclude(receipt.sequence().number(), id, result.is_ok());
+    result
 }

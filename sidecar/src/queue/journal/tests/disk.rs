@@ -53,6 +53,7 @@ async fn a_queue_that_can_not_be_read_is_broken_and_gives_nothing_out() {
         fs::OpenOptions::new().write(true).open(entry.unwrap().path()).unwrap().set_len(0).unwrap();
     }
     assert!(matches!(journal.next().await, Err(QueueError::Broken(_))));
+    assert!(matches!(journal.depth().await, Err(QueueError::Broken(_))));
     assert!(matches!(journal.append(update(8, 2)).await, Err(QueueError::Broken(_))));
     assert!(matches!(journal.next().await, Err(QueueError::Broken(_))));
     assert!(matches!(journal.close().await, Err(QueueError::Broken(_))));

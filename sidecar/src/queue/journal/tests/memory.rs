@@ -116,3 +116,33 @@ async fn an_update_whose_sender_has_gone_is_stored_and_given_out_all_the_same() 
         assert_eq!(deliver(&journal).await, update(7, id));
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_makes_nothing_be_forgotten_early() {
+    let dir = tempfile::tempdir().unwrap();
+    for (later, id) in [(Duration::ZERO, 1), (2 * RETENTION, 2), (Duration::from_secs(1), 3)] {
+        let journal = open(&dir, later).await;
+        journal.append(update(7, id)).await.unwrap();
+        deliver(&journal).await;
+        journal.close().await.unwrap();
+    }
+    let journal = open(&dir, Duration::from_secs(2)).await;
+    for id in 1..4 {
+        assert_eq!(journal.append(update(7, id)).await, Ok(Appended::Duplicate), "{id}");
+    }
+}
+
+#[test]
+fn who_stores_an_update_when_the_runtime_ends_ends_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let journal = Arc::new(runtime.block_on(open(&dir, Duration::ZERO)));
+    let storing = Arc::clone(&journal);
+    runtime.block_on(async {
+        tokio::spawn(async move { storing.append(update(7, 1)).await });
+        tokio::task::yield_now().await;
+    });
+    assert_eq!(journal.depth_now().updates, 1);
+    drop(runtime);
+    drop(journal);
+}
