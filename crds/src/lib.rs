@@ -14,11 +14,11 @@ pub use status::{
 };
 pub use telegram_webhook::{
     AddressRanges, BackendSpec, BanSpec, BotSpec, BrokerTlsSpec, ClientAddressSpec, DEFAULT_API_SERVER,
-    DeadLetterSpec, DeletionPolicy, DeliverySecretRef, DeliverySpec, EmbeddedSpec, EndpointSpec, FilterSpec,
-    HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, Network, Period, RabbitMqSpec, RateSpec,
-    RedisSpec, SecretKeyRef, SecretRef, SentinelSpec, Size, SourceAddressSpec, TelegramWebhook,
-    TelegramWebhookSpec, TlsSpec, TopologySpec, UpdateType, UpstreamSpec, VerificationSpec, VolumeSpec,
-    WorkloadSelector, WorkloadSpec,
+    DeadLetterSpec, DeletionPolicy, DeliverySecretRef, DeliverySpec, EmbeddedSpec, EndpointSpec,
+    FallbackSpec, FilterSpec, HmacScheme, HmacSecretRef, HmacSpec, IdListSpec, LimitsSpec, Network, Period,
+    RabbitMqSpec, RateSpec, RedisSpec, SecretKeyRef, SecretRef, SentinelSpec, Size, SourceAddressSpec,
+    TelegramWebhook, TelegramWebhookSpec, TlsSpec, TopologySpec, UpdateType, UpstreamSpec, VerificationSpec,
+    VolumeSpec, WorkloadSelector, WorkloadSpec,
 };
 pub use telegram_webhook_sidecar_config::{ADMIN_PORT, WEBHOOK_PORT};
 
@@ -37,6 +37,11 @@ pub const HMAC_SECRET_LABEL: &str = "telegram-webhook.dev/hmac-secret";
 pub const DELIVERY_SECRET_LABEL: &str = "telegram-webhook.dev/delivery-secret";
 /// On every child: the name of the `TelegramWebhook` it belongs to.
 pub const WEBHOOK_LABEL: &str = "telegram-webhook.dev/webhook";
+/// On the pods of a fallback: the name of the `TelegramWebhook` it belongs to.
+pub const FALLBACK_LABEL: &str = "telegram-webhook.dev/fallback";
+/// Readiness gate of the pods of a fallback: true while no pod of the CRM is ready. A pod that has it only stores updates, and isn't one
+/// of the CRM's. It can't be added to a pod, nor taken from it.
+pub const FALLBACK_GATE: &str = "telegram-webhook.dev/no-crm-pod-ready";
 /// Holds a deleted resource until the webhook at Telegram has been dealt with as `deletionPolicy` says.
 pub const FINALIZER: &str = "telegram-webhook.dev/registration";
 /// Field manager of children.
@@ -56,6 +61,11 @@ pub const ADMIN_PORT_NAME: &str = "tg-admin";
 /// Name of the children (Secret and Service) of the `TelegramWebhook` called `webhook`.
 pub fn child_name(webhook: &str) -> String {
     format!("{webhook}-telegram-webhook")
+}
+
+/// Name of the Deployment of the fallback of the `TelegramWebhook` called `webhook`.
+pub fn fallback_name(webhook: &str) -> String {
+    format!("{}-fallback", child_name(webhook))
 }
 
 /// Name of the Secret with the key that deliveries are signed with, of the `TelegramWebhook` called `webhook`, if the operator makes it.

@@ -20,7 +20,8 @@ pub struct TelegramWebhookStatus {
     /// `Ready` sums up; the others name one concern each: `TokenValid` (the Bot API server accepts the token), `SecretsDelivered` (every
     /// sidecar has loaded the current configuration), `SidecarsReady` (a selected pod is ready, and none runs without a sidecar),
     /// `WebhookRegistered` (the webhook at Telegram is this one), `SourceVisible` (the sidecars see Telegram's own address; absent
-    /// until they have seen a request), `DeliveryHealthy` (updates are stored durably and reach the CRM; absent without a queue). `Reconciling` and `Stalled` are present only while true.
+    /// until they have seen a request), `DeliveryHealthy` (updates are stored durably and reach the CRM; absent without a queue), `FallbackReady` (the fallback takes updates in, or
+    /// would; only with `spec.fallback`). `Reconciling` and `Stalled` are present only while true.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -68,10 +69,13 @@ pub struct RegistrationStatus {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PodsStatus {
-    /// Pods that the selector and the opt-in label match, without those that are ending.
+    /// Pods that the selector and the opt-in label match, without those that are ending and those of a fallback.
     pub selected: i32,
     /// Those of them whose sidecar has loaded the current configuration.
     pub acknowledged: i32,
+    /// Pods of the fallback that have loaded it; absent without `spec.fallback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<i32>,
 }
 
 /// The types of condition. Reasons are part of the API too: each is listed where the operator sets it.
@@ -96,6 +100,8 @@ pub enum ConditionType {
     SourceVisible,
     /// What is stored reaches the CRM. Absent until a sidecar has told, and with `spec.delivery.mode` Synchronous.
     DeliveryHealthy,
+    /// The fallback takes updates in, or would if no pod of the CRM were ready. Absent without `spec.fallback`.
+    FallbackReady,
 }
 
 impl fmt::Display for ConditionType {

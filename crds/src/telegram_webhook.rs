@@ -9,6 +9,7 @@ use crate::status::TelegramWebhookStatus;
 mod broker;
 mod delivery;
 mod endpoint;
+mod fallback;
 mod filter;
 mod limits;
 mod text;
@@ -19,6 +20,7 @@ pub use self::{
     broker::{BrokerTlsSpec, RabbitMqSpec, RedisSpec, SentinelSpec, TopologySpec},
     delivery::{BackendSpec, DeadLetterSpec, DeliverySecretRef, DeliverySpec, EmbeddedSpec, VolumeSpec},
     endpoint::{ClientAddressSpec, EndpointSpec, TlsSpec},
+    fallback::FallbackSpec,
     filter::{FilterSpec, IdListSpec, UpdateType},
     limits::{BanSpec, LimitsSpec, RateSpec},
     text::{Network, Period, Size},
@@ -54,6 +56,7 @@ pub const DEFAULT_API_SERVER: &str = "https://api.telegram.org";
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self.bot.apiServer == 'https://api.telegram.org' || self.verification.sourceAddress.mode == 'Off' || self.verification.sourceAddress.ranges == 'Custom'", "spec.verification.sourceAddress: a self-hosted Bot API server doesn't send from Telegram's addresses: use ranges Custom, or mode Off"))]
+#[x_kube(validation = ("!has(self.fallback) || (has(self.delivery.backend) && !has(self.delivery.backend.embedded))", "spec.fallback: its pods only store, and the CRM's deliver what they stored: use spec.delivery.backend.redis or rabbitMq, which they share, or remove fallback"))]
 pub struct TelegramWebhookSpec {
     /// Stops reconciling: nothing is created, changed or registered until it is false again. What works goes on working.
     #[serde(default)]
@@ -76,6 +79,15 @@ pub struct TelegramWebhookSpec {
     /// How updates reach the CRM, and where they wait for it.
     #[serde(default)]
     pub delivery: DeliverySpec,
+    /// Pods of the sidecar alone that take updates in while no pod of the CRM is ready, and none otherwise: what they store is delivered
+    /// by the CRM's pods once they are back. For a CRM that is away for longer than Telegram waits (a day), or whose Telegram chats
+    /// must not notice. They need `spec.delivery.backend` redis or rabbitMq, which all pods share.
+    ///
+    /// They carry the labels of `spec.workload.selector`, so that every Service leads to them that leads to the CRM's sidecars. Let these
+    /// be labels that nothing else selects by: a Service to another port of the CRM, its PodDisruptionBudget or its
+    /// HorizontalPodAutoscaler would take them for pods of the CRM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackSpec>,
     /// What happens to the webhook at Telegram when this resource is deleted. `Retain` leaves it registered, so that an
     /// accident can't silence a bot; `Delete` removes it, if it is still ours. The Service and the Secret of this resource are deleted
     /// with it all the same: with `Retain` updates reach only what still runs and is reachable, which are pods that no other resource

@@ -21,7 +21,7 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::inject::Images;
+pub use self::inject::{DEFAULT_CONTAINER_ANNOTATION, Images};
 use self::{
     keeper::{Keeper, ServingCertificate},
     review::Reviewer,

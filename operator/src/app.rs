@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::TryFutureExt as _;
-use kube::Client;
+use kube::{Client, runtime::reflector::Store};
+use telegram_webhook_crds::TelegramWebhook;
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use crate::{
     controller,
     dns::SystemResolver,
     events::Events,
+    fallback,
     leader::{Elector, KubeLease, Lost},
     metrics::Metrics,
     reconcile::{Context, memory::Memory, validate},
@@ -127,19 +129,42 @@ async fn lead(
         events: Events::new(client.clone(), Some(args.pod_name.clone())),
         metrics: Arc::clone(&metrics),
         memory: Memory::default(),
-        settings: validate::Settings { local_api_servers: args.local_api_server.clone() },
+        settings: validate::Settings {
+            local_api_servers: args.local_api_server.clone(),
+            sidecar_image: args.sidecar_image.clone(),
+        },
         resync: args.resync,
         cleanup_deadline: args.cleanup_deadline,
     };
     let result = tokio::select! {
         lost = elector.keep() => Err(Error::Lease(lost)),
-        () = controller::run(client.clone(), context, shutdown.clone()) => Ok(()),
+        () = control(client.clone(), context, &shutdown) => Ok(()),
         () = overdue(&shutdown) => Ok(()),
     };
     metrics.leads(false);
     result?;
     elector.release().await;
     if shutdown.is_cancelled() { Ok(()) } else { Err(Error::Controller) }
+}
+
+/// Both controllers, until one ends.
+async fn control(
+    client: Client,
+    context: impl FnOnce(Store<TelegramWebhook>) -> Context,
+    shutdown: &CancellationToken,
+) {
+    let stop = shutdown.child_token();
+    let (resources, gates) = (stop.clone(), stop.clone());
+    tokio::join!(
+        async {
+            controller::run(client.clone(), context, resources).await;
+            stop.cancel();
+        },
+        async {
+            fallback::run(client.clone(), gates).await;
+            stop.cancel();
+        },
+    );
 }
 
 async fn overdue(shutdown: &CancellationToken) {

@@ -56,7 +56,7 @@ pub async fn run(
 }
 
 /// The resources whose selector matches the pod.
-fn selecting(
+pub fn selecting(
     webhooks: &[Arc<TelegramWebhook>],
     pod: &PartialObjectMeta<Pod>,
 ) -> Vec<ObjectRef<TelegramWebhook>> {

@@ -34,6 +34,36 @@ spec:
     tls: {secretRef: {name: hooks-tls}}
 ";
 
+/// In place of the line before which it stands in the resource: a fallback, and the backend that it needs.
+pub const FALLBACK: &str =
+    "  fallback: {}\n  delivery: {backend: {redis: {addresses: ['redis:6379']}}}\n  workload:";
+
+/// A pod of a fallback, as it is before anybody has set its gate.
+pub fn fallback_pod(webhook: &str) -> serde_json::Value {
+    serde_json::json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": "fallback-0",
+            "namespace": "crm",
+            "labels": {
+                "app": "helpdesk",
+                "telegram-webhook.dev/inject": "true",
+                "telegram-webhook.dev/fallback": webhook,
+            },
+        },
+        "spec": {
+            "containers": [{"name": "stand-by"}],
+            "initContainers": [{"name": "telegram-webhook-sidecar"}],
+            "readinessGates": [{"conditionType": "telegram-webhook.dev/no-crm-pod-ready"}],
+        },
+        "status": {
+            "podIP": "10.0.0.8",
+            "phase": "Running",
+            "conditions": [{"type": "ContainersReady", "status": "True"}],
+        },
+    })
+}
+
 /// What `main` does first. Every test that speaks HTTP needs it, and whichever comes first does it.
 pub fn install_crypto() {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();

@@ -9,6 +9,7 @@ pub mod args;
 pub mod controller;
 pub mod dns;
 pub mod events;
+pub mod fallback;
 #[cfg(test)]
 mod fixtures;
 pub mod http;
@@ -16,6 +17,7 @@ pub mod kubernetes;
 pub mod leader;
 pub mod metrics;
 pub mod place;
+pub mod pods;
 pub mod reconcile;
 pub mod server;
 pub mod telegram;

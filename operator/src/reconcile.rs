@@ -1,6 +1,6 @@
 //! One pass over a TelegramWebhook, top to bottom: dereference -> validate -> identify -> build -> assess -> apply -> register
 //! -> status. Each step is a file of the same name, but for identify (in `register`, since it asks the same server) and assess
-//! (in `acknowledgement`, `visibility` and `delivery`). Dereference, apply and status use the Kubernetes API, identify and register the Bot
+//! (in `acknowledgement`, `visibility`, `delivery` and `fallback`). Dereference, apply and status use the Kubernetes API, identify and register the Bot
 //! API; validate, build and assess are pure. The status is written whatever the outcome, and nothing is written when nothing changes. A mistake
 //! stops the pass before anything of a webhook that works is changed.
 
@@ -24,6 +24,7 @@ pub mod build;
 pub mod cleanup;
 pub mod delivery;
 pub mod dereference;
+pub mod fallback;
 pub mod memory;
 pub mod register;
 mod schedule;
@@ -40,6 +41,7 @@ use self::{
     cleanup::cleanup,
     delivery::delivery,
     dereference::dereference,
+    fallback::fallback,
     memory::Memory,
     register::{Outcome, Telegram, identify, register, whole_second},
     status::{Reason, Report, compute},
@@ -97,7 +99,7 @@ pub enum Error {
     #[error("failed to draw random bits: {0}")]
     Build(getrandom::Error),
     /// Writing the children.
-    #[error("failed to write the Secret or the Service: {0}")]
+    #[error("failed to write the Secret, the Service or the Deployment: {0}")]
     Apply(kubernetes::Error),
     /// Telling Telegram.
     #[error("{0}")]
@@ -143,10 +145,11 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     let identity = identify(&telegram, &valid, report).await.map_err(Error::Register)?;
     // pure
     let prepared = build(&valid, Material::draw().map_err(Error::Build)?, Timestamp::now());
-    // pure, all three
+    // pure, all four
     let acknowledgement = assess(&found.pods, &prepared.expected, report);
     visibility(&found.pods, &prepared.expected, valid.source_address.mode, report);
     delivery(&found.pods, &prepared.expected, valid.delivery.delivery.answer_after, report);
+    fallback(&found.pods, &prepared.expected, valid.fallback.is_some(), report);
     // Kubernetes API, writes what differs
     let applied = apply(&context.client, prepared, &found, acknowledgement).await.map_err(Error::Apply)?;
     valid.check_obstacles().map_err(Error::Validate)?;

@@ -105,6 +105,7 @@ impl App {
             clock: Clock::new(),
             grace: options.shutdown_deadline,
             tasks: deliveries.clone(),
+            store_only: options.store_only,
         }));
         queues.follow(&reloader.policy().load()).await?;
         let webhook = Server {

@@ -38,6 +38,8 @@ pub enum Command {
     DeadLetters(DeadLettersArgs),
     /// Look whether what is stored on the volume is as it was written, or save what is left of it. No sidecar may be using it.
     Journal(JournalArgs),
+    /// Do nothing until told to stop: what a pod runs that is made for the sidecar beside it.
+    StandBy,
     /// Tell which of the updates in a file would be forwarded, and which rule drops the others. No certificate is needed.
     FilterTest(FilterTestArgs),
 }
@@ -73,6 +75,9 @@ pub struct RunArgs {
     /// How long requests under way may take once told to stop; in a pod, keep it below terminationGracePeriodSeconds.
     #[arg(long = "shutdown-deadline-seconds", value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub shutdown_deadline: Duration,
+    /// Store updates and deliver none of them: others that share the queue do. A queue that nobody shares takes nothing.
+    #[arg(long)]
+    pub store_only: bool,
 }
 
 #[derive(ClapArgs, Debug)]

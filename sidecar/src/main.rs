@@ -52,6 +52,7 @@ fn start() -> anyhow::Result<ExitCode> {
             Command::Drain(options) => drain(&options).await,
             Command::Journal(options) => journal(&options),
             Command::FilterTest(options) => filter_test(&options),
+            Command::StandBy => stand_by().await,
             Command::Bans(options) => bans(options).await,
             Command::Queue(options) => queue(&options).await,
             Command::DeadLetters(options) => dead_letters(options).await,
@@ -150,6 +151,11 @@ fn filter_test(options: &FilterTestArgs) -> anyhow::Result<ExitCode> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn stand_by() -> anyhow::Result<ExitCode> {
+    signals::first_signal().context("listen for signals")?.await;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run(options: RunArgs) -> anyhow::Result<ExitCode> {

@@ -20,7 +20,7 @@ use self::open::Open;
 pub use self::open::OpenError;
 use crate::{
     app::Readiness,
-    config::{AnswerAfter, CurrentPolicy, DeliveryMode, Policy, Webhook},
+    config::{AnswerAfter, Backend, CurrentPolicy, DeliveryMode, Policy, Webhook},
     delivery::Crm,
     metrics::Metrics,
     queue::{Appended, Clock, QueueError, Reason, Update},
@@ -54,6 +54,8 @@ pub struct Parts {
     pub grace: Duration,
     /// Holds the dispatchers.
     pub tasks: TaskTracker,
+    /// Whether others deliver what is stored here.
+    pub store_only: bool,
 }
 
 // === impl Queues ===
@@ -166,6 +168,9 @@ impl Queues {
     }
 
     async fn of(&self, webhook: &Webhook) -> Result<Arc<Open>, QueueError> {
+        if self.parts.store_only && is_own(webhook) {
+            return Err(QueueError::Unavailable("nobody would deliver what is stored here alone".to_owned()));
+        }
         if let Some(found) = self.find(webhook.bot_id) {
             return Ok(found);
         }
@@ -195,6 +200,11 @@ impl Queues {
             self.parts.readiness.broken(BROKEN);
         }
     }
+}
+
+/// Whether the webhook's queue is one that no other sidecar sees.
+fn is_own(webhook: &Webhook) -> bool {
+    matches!(webhook.delivery.backend, Some(Backend::Embedded { .. }))
 }
 
 const BROKEN: &str = "queue broken";

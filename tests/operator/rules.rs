@@ -6,6 +6,7 @@ use telegram_webhook_crds::{DeletionPolicy, TelegramWebhook};
 use telegram_webhook_tests::shared;
 
 mod delivery;
+mod fallback;
 mod request_path;
 
 /// A resource as a user would write it.
@@ -46,6 +47,7 @@ fn mistakes_are_refused_with_the_field_and_the_fix() {
         request_path::refuse(&client).await;
         delivery::accept(&client).await;
         delivery::refuse(&client).await;
+        fallback::check(&client).await;
         Ok(())
     });
 }

@@ -20,5 +20,6 @@ mod reload;
 mod secrets;
 mod signature;
 mod stand_alone;
+mod store_only;
 mod table;
 mod tls;

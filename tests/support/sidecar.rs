@@ -93,12 +93,19 @@ impl Sidecar {
 
     /// The same with a state folder that outlives it.
     pub async fn start_with_state(folder: &Path, state: &Path) -> anyhow::Result<Self> {
-        Self::listening(spawn(FOLDER, folder, state).await?).await
+        Self::listening(spawn(FOLDER, folder, state, &[]).await?).await
+    }
+
+    /// Starts with the folder's configuration one that stores and delivers nothing.
+    pub async fn start_store_only(folder: &ConfigFolder) -> anyhow::Result<Self> {
+        let state = tempfile::tempdir()?;
+        let spawned = spawn(FOLDER, folder.path(), state.path(), &["--store-only"]).await?;
+        Ok(Self { _state: Some(state), ..Self::listening(spawned).await? })
     }
 
     async fn start_on_its_own(option: &str, config: &Path) -> anyhow::Result<Self> {
         let state = tempfile::tempdir()?;
-        let sidecar = Self::listening(spawn(option, config, state.path()).await?).await?;
+        let sidecar = Self::listening(spawn(option, config, state.path(), &[]).await?).await?;
         Ok(Self { _state: Some(state), ..sidecar })
     }
 
@@ -131,12 +138,12 @@ impl Sidecar {
 
     /// The same with a file in place of the folder.
     pub async fn start_with_file_in_vain(file: &Path) -> anyhow::Result<Ended> {
-        Ended::of(spawn(FILE, file, tempfile::tempdir()?.path()).await?).await
+        Ended::of(spawn(FILE, file, tempfile::tempdir()?.path(), &[]).await?).await
     }
 
     /// The same with any state folder.
     pub async fn start_in_vain_with_state(folder: &Path, state: &Path) -> anyhow::Result<Ended> {
-        Ended::of(spawn(FOLDER, folder, state).await?).await
+        Ended::of(spawn(FOLDER, folder, state, &[]).await?).await
     }
 
     /// All that it has written so far.
@@ -180,7 +187,7 @@ impl Ended {
     }
 }
 
-async fn spawn(option: &str, config: &Path, state: &Path) -> anyhow::Result<Spawned> {
+async fn spawn(option: &str, config: &Path, state: &Path, more: &[&str]) -> anyhow::Result<Spawned> {
     let mut child = Command::new(binary().await?)
         .args(["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
         .args(["--shutdown-deadline-seconds", SHUTDOWN_DEADLINE_SECONDS])
@@ -188,6 +195,7 @@ async fn spawn(option: &str, config: &Path, state: &Path) -> anyhow::Result<Spaw
         .arg(config)
         .arg("--state-dir")
         .arg(state)
+        .args(more)
         // all there is to log: the tests search it for secrets
         .env("RUST_LOG", "trace")
         .stdout(Stdio::piped())

@@ -28,7 +28,7 @@ use self::{
 use crate::place::Injected;
 
 /// The container that kubectl takes when none is named; without it that would be the sidecar.
-const DEFAULT_CONTAINER_ANNOTATION: &str = "kubectl.kubernetes.io/default-container";
+pub const DEFAULT_CONTAINER_ANNOTATION: &str = "kubectl.kubernetes.io/default-container";
 /// What the sidecar needs to drain and to finish what it has begun.
 const MIN_GRACE_PERIOD_SECONDS: i64 = 30;
 
@@ -58,11 +58,15 @@ pub fn inject(
     }
     check_certificates(&matching)?;
     check_pod(&spec)?;
-    let injected = Injected::new(&matching, state::volume(&matching, &spec)?);
-    let wait_seconds = drain::wait_seconds(&matching, &spec);
+    // one of a fallback keeps no queue of its own
+    let store_only = spec.is_of_fallback();
+    let volume = if store_only { None } else { state::volume(&matching, &spec)? };
+    let injected = Injected::new(&matching, volume);
+    let wait_seconds = drain::wait_seconds(&matching, &spec).filter(|_| !store_only);
     let surroundings = Surroundings {
         qos: qos(&spec),
         injected: &injected,
+        store_only,
         wait_seconds,
         disk_is_limited: other_containers(&spec).any(limits_disk),
     };

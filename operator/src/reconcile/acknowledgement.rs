@@ -44,15 +44,18 @@ pub enum Acknowledgement {
     Missing(Reason),
 }
 
-/// Compares what the sidecars have with what they must have, and notes it.
+/// Compares what the sidecars have with what they must have, and notes it. Those of a fallback aren't the CRM's, and are never waited
+/// for to be ready; but one that runs must have what Telegram is told before it takes over.
 pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Acknowledgement {
-    let sidecars: Vec<(bool, &Sidecar)> =
-        pods.iter().filter_map(|pod| Some((pod.ready, pod.sidecar.as_ref()?))).collect();
+    let (fallback, crm): (Vec<&PodSeen>, Vec<&PodSeen>) = pods.iter().partition(|pod| pod.of_fallback);
+    let (sidecars, fallback) = (with_sidecar(&crm), with_sidecar(&fallback));
+    let receivers = || sidecars.iter().chain(&fallback).copied();
     let current = |sidecar: &Sidecar| expected.is_loaded_by(sidecar);
     let certified = |sidecar: &Sidecar| {
         let served = sidecar.loaded.as_ref().map(|loaded| &loaded.certificate_digest);
         expected.certificate.is_none() || expected.certificate.as_ref() == served
     };
+    let is_behind = |sidecar: &Sidecar| sidecar.loaded.is_some() && !current(sidecar);
     let is_misplaced = |sidecar: &Sidecar| match (&sidecar.place, &expected.place) {
         (Some(place), Some(wanted)) => !place.is_enough_for(wanted),
         (_, None) | (None, _) => false,
@@ -61,22 +64,25 @@ pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Ack
         !expected.secrets.iter().all(|name| sidecar.secrets.contains(name)) || is_misplaced(sidecar)
     };
     let counts = Counts {
-        selected: pods.len(),
-        bare: pods.len() - sidecars.len(),
+        selected: crm.len(),
+        bare: crm.len() - sidecars.len(),
         outdated: sidecars.iter().filter(|(_, sidecar)| is_outdated(sidecar)).count(),
         ready: sidecars.iter().filter(|(ready, _)| *ready).count(),
-        current: sidecars.iter().filter(|(ready, sidecar)| *ready && current(sidecar)).count(),
+        receiving: receivers().filter(|(ready, _)| *ready).count(),
+        behind: receivers().filter(|(ready, sidecar)| *ready && !current(sidecar)).count()
+            + fallback.iter().filter(|(ready, sidecar)| !ready && is_behind(sidecar)).count(),
     };
     report.pods = Some(PodsStatus {
-        selected: count(pods.len()),
+        selected: count(crm.len()),
         acknowledged: count(sidecars.iter().filter(|(_, sidecar)| current(sidecar)).count()),
+        fallback: None,
     });
 
     let all_ready = sidecars_ready(&counts, report);
     let delivered = secrets_delivered(&counts, report);
     match (all_ready, delivered) {
         // a pod without the sidecar gets no traffic and keeps nobody else from it
-        (_, Ok(())) if sidecars.iter().all(|(ready, sidecar)| !ready || certified(sidecar)) => {
+        (_, Ok(())) if receivers().all(|(ready, sidecar)| !ready || certified(sidecar)) => {
             Acknowledgement::Complete
         }
         (_, Ok(())) => Acknowledgement::OtherCertificate,
@@ -84,7 +90,12 @@ pub fn assess(pods: &[PodSeen], expected: &Expected, report: &mut Report) -> Ack
     }
 }
 
-/// Pods in numbers.
+/// The sidecars of pods, and whether the pods are ready.
+fn with_sidecar<'a>(pods: &[&'a PodSeen]) -> Vec<(bool, &'a Sidecar)> {
+    pods.iter().filter_map(|pod| Some((pod.ready, pod.sidecar.as_ref()?))).collect()
+}
+
+/// Pods in numbers. Those of the CRM, where nothing else is said.
 struct Counts {
     selected: usize,
     /// Without the sidecar.
@@ -93,8 +104,10 @@ struct Counts {
     outdated: usize,
     /// Ready, with the sidecar.
     ready: usize,
-    /// Those of them that have the current secret and path.
-    current: usize,
+    /// The same, and those of the fallback.
+    receiving: usize,
+    /// Those of them that don't have the current secret and path, and of the fallback those that would take over without.
+    behind: usize,
 }
 
 fn sidecars_ready(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
@@ -131,8 +144,8 @@ fn sidecars_ready(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
 }
 
 fn secrets_delivered(counts: &Counts, report: &mut Report) -> Result<(), Reason> {
-    let &Counts { ready, current, .. } = counts;
-    if ready > 0 && current == ready {
+    let &Counts { receiving, behind, .. } = counts;
+    if receiving > 0 && behind == 0 {
         report.fine(
             ConditionType::SecretsDelivered,
             Reason::SecretsLoaded,
@@ -140,12 +153,12 @@ fn secrets_delivered(counts: &Counts, report: &mut Report) -> Result<(), Reason>
         );
         return Ok(());
     }
-    let (reason, message) = if ready == 0 {
+    let (reason, message) = if receiving == 0 {
         (Reason::PodsNotReady, "no ready sidecar is there to load the current secret and path")
     } else {
         (
             Reason::SecretsNotLoaded,
-            "a ready sidecar has not loaded the current configuration yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, which names what it refuses, and let the operator reach the pods' port 18444 (NetworkPolicy)",
+            "a ready sidecar, or one of the fallback, has not loaded the current configuration yet, which takes up to 90 seconds; if it lasts, see the sidecar's log, which names what it refuses, and let the operator reach the pods' port 18444 (NetworkPolicy)",
         )
     };
     report.bad(ConditionType::SecretsDelivered, reason, message);
@@ -186,13 +199,19 @@ mod tests {
     fn pod(ready: bool, sidecar: bool, digest: Option<&str>) -> PodSeen {
         let loaded = digest.map(|digest| loaded(digest, "certificate"));
         let sidecar = sidecar.then(|| Sidecar { secrets: expected().secrets.into(), place: None, loaded });
-        PodSeen { ready, sidecar }
+        PodSeen { ready, sidecar, ..PodSeen::default() }
+    }
+
+    /// One of the fallback.
+    fn fallback(ready: bool, digest: Option<&str>) -> PodSeen {
+        PodSeen { of_fallback: true, ..pod(ready, true, digest) }
     }
 
     /// A ready pod whose sidecar reads these Secrets.
     fn pod_reading(secrets: &[&str], loaded: Option<LoadedWebhook>) -> PodSeen {
         let secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
-        PodSeen { ready: true, sidecar: Some(Sidecar { secrets, place: None, loaded }) }
+        let sidecar = Some(Sidecar { secrets, place: None, loaded });
+        PodSeen { ready: true, sidecar, ..PodSeen::default() }
     }
 
     fn reasons(pods: &[PodSeen]) -> (Acknowledgement, Vec<(ConditionType, Reason)>) {
@@ -272,5 +291,37 @@ mod tests {
                 (ConditionType::SecretsDelivered, Reason::SecretsLoaded)
             ]
         );
+    }
+
+    #[test]
+    fn a_fallback_is_none_of_the_crms_pods() {
+        let mut report = Report::default();
+        let pods = [fallback(true, Some("new")), fallback(false, Some("new"))];
+        let acknowledgement = assess(&pods, &expected(), &mut report);
+        // it receives all the same: Telegram may be told, or told again
+        assert_eq!(acknowledgement, Acknowledgement::Complete);
+        assert_eq!(report.findings[0].reason, Reason::NoPodsSelected);
+        assert_eq!(report.findings[1].reason, Reason::SecretsLoaded);
+        let counted = report.pods.unwrap();
+        assert_eq!((counted.selected, counted.acknowledged), (0, 0));
+    }
+
+    #[test]
+    fn a_fallback_that_does_not_run_or_is_not_ready_is_not_waited_for() {
+        for standing_by in [fallback(false, None), fallback(false, Some("new"))] {
+            let (acknowledgement, _) = reasons(&[pod(true, true, Some("new")), standing_by]);
+            assert_eq!(acknowledgement, Acknowledgement::Complete);
+        }
+    }
+
+    #[test]
+    fn a_fallback_that_would_take_over_without_the_secrets_is_waited_for() {
+        let missing = Acknowledgement::Missing(Reason::SecretsNotLoaded);
+        assert_eq!(reasons(&[pod(true, true, Some("new")), fallback(false, Some("old"))]).0, missing);
+        assert_eq!(
+            reasons(&[pod(false, true, Some("new")), fallback(true, Some("old"))]).0,
+            Acknowledgement::Missing(Reason::PodsNotReady)
+        );
+        assert_eq!(reasons(&[pod(true, true, Some("new")), fallback(true, None)]).0, missing);
     }
 }

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{Secret, Service},
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Secret, Service},
+    },
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -70,7 +73,7 @@ pub async fn apply(
     acknowledgement: Acknowledgement,
 ) -> Result<Applied, Error> {
     // no `..`: a new child must not be forgotten here
-    let Prepared { secret, signing, mut service, expected: _, wanted } = prepared;
+    let Prepared { secret, signing, mut service, fallback, expected: _, wanted } = prepared;
     if acknowledgement != Acknowledgement::Complete {
         keep_selector(&mut service, found.child_service.as_ref());
     }
@@ -81,6 +84,11 @@ pub async fn apply(
     // the Secret first: the pods that the Service leads to need it
     let live = apply_secret(client, secret.clone(), found.child_secret.as_ref()).await?;
     apply_service(client, &service, found.child_service.as_ref()).await?;
+    match (&fallback, &found.child_fallback) {
+        (Some(wanted), live) => apply_fallback(client, wanted, live.as_ref()).await?,
+        (None, Some(live)) if is_owned_alike(live, &secret) => remove_fallback(client, live).await?,
+        (None, _) => {}
+    }
     Ok(Applied { secret: AppliedSecret { live, own: secret }, wanted })
 }
 
@@ -124,6 +132,30 @@ async fn apply_service(client: &Client, wanted: &Service, live: Option<&Service>
     let services = Api::<Service>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
     within(services.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(wanted))).await?;
     Ok(())
+}
+
+async fn apply_fallback(
+    client: &Client,
+    wanted: &Deployment,
+    live: Option<&Deployment>,
+) -> Result<(), Error> {
+    if live.is_some_and(|live| has_all_of(live, wanted)) {
+        return Ok(());
+    }
+    let deployments = Api::<Deployment>::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
+    within(deployments.patch(&wanted.name_any(), &force(FIELD_MANAGER), &Patch::Apply(wanted))).await?;
+    Ok(())
+}
+
+/// What isn't declared any more goes, and nothing that has taken its place meanwhile.
+async fn remove_fallback(client: &Client, live: &Deployment) -> Result<(), Error> {
+    let deployments = Api::<Deployment>::namespaced(client.clone(), &live.namespace().unwrap_or_default());
+    let this_one = Preconditions { uid: live.uid(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::background() };
+    match within(deployments.delete(&live.name_any(), &params)).await {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => result.map(drop),
+    }
 }
 
 /// Writes the status.
@@ -187,6 +219,12 @@ fn has_all_of<K: Resource + Serialize + Clone>(live: &K, wanted: &K) -> bool {
     let mut wanted = wanted.clone();
     wanted.meta_mut().owner_references = None;
     owned && contains(&json(live), &json(&wanted))
+}
+
+/// Whether it is a child of the same resource.
+fn is_owned_alike(live: &Deployment, ours: &Secret) -> bool {
+    let owners = live.owner_references();
+    ours.owner_references().iter().any(|owner| owners.iter().any(|other| other.uid == owner.uid))
 }
 
 /// Whether `live` has everything of `wanted`; the API server may have added to it.

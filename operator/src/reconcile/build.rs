@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{Secret, Service, ServicePort, ServiceSpec},
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Secret, Service, ServicePort, ServiceSpec},
+    },
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::api::ObjectMeta;
@@ -14,9 +17,10 @@ use telegram_webhook_crds::{
 };
 use telegram_webhook_sidecar_config::{CONFIG_FILE, Delivery, Slot, WebhookConfig, digest};
 
+mod fallback;
 mod signing;
 
-use self::signing::Signing;
+use self::{fallback::fallback, signing::Signing};
 use super::{
     acknowledgement::Expected,
     stored::{
@@ -41,6 +45,8 @@ pub struct Prepared {
     pub signing: Option<Secret>,
     /// Leads to the sidecars.
     pub service: Service,
+    /// Takes updates in while no pod of the CRM is ready, if it is declared.
+    pub fallback: Option<Deployment>,
     /// What the sidecars must have.
     pub expected: Expected,
     /// What Telegram shall accept.
@@ -94,7 +100,14 @@ pub fn build(webhook: &ValidatedWebhook, material: Material, now: Timestamp) -> 
         secrets: [child_name(&webhook.name), webhook.tls_secret.clone()],
         place: webhook.delivery.place.clone(),
     };
-    Prepared { secret, signing: signing.secret(webhook), service: service(webhook, own), expected, wanted }
+    Prepared {
+        secret,
+        signing: signing.secret(webhook),
+        service: service(webhook, own),
+        fallback: fallback(webhook),
+        expected,
+        wanted,
+    }
 }
 
 /// Whether what is registered has been so for as long as a former slot is served beside it.

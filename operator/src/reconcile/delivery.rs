@@ -15,6 +15,7 @@ const LATE_SECONDS: u64 = 300;
 const NOT_DURABLE: &str = "spec.delivery.backend: a sidecar can't store updates durably, so Telegram is told to keep them; its log says why (a broken disk, a broker that can't be reached or that doesn't keep what it acknowledges)";
 const NOT_TAKING: &str = "spec.workload.upstream: a CRM doesn't take updates; they wait, and nothing is lost; see the CRM's log, and the sidecar's for what the CRM answers";
 const DELAYED: &str = "updates have been waiting for more than 5 minutes though the CRM takes others; see the sidecar's log for what the CRM answers, and spec.delivery.concurrency if the CRM could take more at a time";
+const NO_CRM: &str = "spec.workload.selector: no pod of the CRM runs, so nobody delivers; the fallback stores updates, and nothing is lost";
 const DEAD: &str = "updates reach the CRM, but some that it didn't take were set aside as dead letters; look at them, and replay them once the cause is mended: kubectl exec POD -c telegram-webhook-sidecar -- /telegram-webhook-sidecar dead-letters";
 const DELIVERED: &str = "updates reach the CRM";
 const PER_POD: &str =
@@ -24,8 +25,9 @@ const UNORDERED: &str = "with several pods a chat's updates may overtake each ot
 /// Notes what the sidecars tell. One that has another configuration may have another queue.
 pub fn delivery(pods: &[PodSeen], expected: &Expected, answer_after: AnswerAfter, report: &mut Report) {
     const CONCERN: ConditionType = ConditionType::DeliveryHealthy;
-    let sidecars = pods.iter().filter_map(|pod| pod.sidecar.as_ref());
-    let current: Vec<_> = sidecars.filter(|sidecar| expected.is_loaded_by(sidecar)).collect();
+    let sidecars = pods.iter().filter_map(|pod| Some((pod.of_fallback, pod.sidecar.as_ref()?)));
+    let (of_fallback, current): (Vec<_>, Vec<_>) =
+        sidecars.filter(|(_, sidecar)| expected.is_loaded_by(sidecar)).unzip();
     if current.is_empty() {
         return;
     }
@@ -38,6 +40,8 @@ pub fn delivery(pods: &[PodSeen], expected: &Expected, answer_after: AnswerAfter
     let message = |text: &str| scoped(text, &states, answer_after);
     if states.iter().any(|state| !state.durable) {
         report.bad(CONCERN, Reason::NotDurable, message(NOT_DURABLE));
+    } else if of_fallback.iter().all(|of_fallback| *of_fallback) {
+        report.doubtful(CONCERN, Reason::CrmNotTaking, NO_CRM);
     } else if states.iter().any(|state| !state.crm_reachable) {
         // updates are still taken in, and the CRM's own probe says whether its pod is ready
         report.doubtful(CONCERN, Reason::CrmNotTaking, message(NOT_TAKING));

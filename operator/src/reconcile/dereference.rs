@@ -1,15 +1,19 @@
 //! Step 1, with a client: fetches everything that a resource points at, and judges nothing. What isn't there is `None`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Secret, Service},
+};
 use kube::{Api, ResourceExt as _};
-use telegram_webhook_crds::{BackendSpec, TelegramWebhook, child_name, signing_secret_name};
+use telegram_webhook_crds::{BackendSpec, TelegramWebhook, child_name, fallback_name, signing_secret_name};
 
 use super::Context;
 use crate::{
     dns::{Answer, Resolver},
+    fallback::pod_labels,
     kubernetes::{self, within},
 };
 
@@ -37,6 +41,10 @@ pub struct Found {
     pub child_secret: Option<Secret>,
     /// Our own Service.
     pub child_service: Option<Service>,
+    /// Our own Deployment.
+    pub child_fallback: Option<Deployment>,
+    /// Other resources that select the pods of this one's fallback, and the Secrets with their certificates.
+    pub neighbours: BTreeMap<String, String>,
     /// Older resources with the same API server.
     pub elders: Vec<Elder>,
     /// Addresses of `spec.endpoint.host`; `None` if nobody has to know them yet.
@@ -74,7 +82,21 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
         broker.map(|reference| referenced(&secrets, reference.map(|reference| reference.name.as_str())));
     let own_signing = signing_secret_name(&webhook.name_any());
     let signing = spec.delivery.signing_secret_ref.as_ref().map_or(&own_signing, |reference| &reference.name);
-    let (token, tls, hmac, secret_token, broker, signing, child_secret, elders, addresses, pods) = futures::join!(
+    let deployments = Api::<Deployment>::namespaced(context.client.clone(), &namespace);
+    let fallback = fallback_name(&webhook.name_any());
+    let (
+        token,
+        tls,
+        hmac,
+        secret_token,
+        broker,
+        signing,
+        child_secret,
+        child_fallback,
+        elders,
+        addresses,
+        pods,
+    ) = futures::join!(
         within(secrets.get_opt(&spec.bot.token_secret_ref.name)),
         within(secrets.get_opt(&spec.endpoint.tls.secret_ref.name)),
         referenced(&secrets, hmac),
@@ -82,6 +104,7 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
         three(broker),
         within(secrets.get_opt(signing)),
         within(secrets.get_opt(&child)),
+        within(deployments.get_opt(&fallback)),
         elders(context, webhook),
         addresses(context, webhook, child_service.is_some()),
         pods(context, webhook, &namespace),
@@ -95,6 +118,8 @@ pub async fn dereference(context: &Context, webhook: &TelegramWebhook) -> Result
         signing: signing?,
         child_secret: child_secret?,
         child_service,
+        child_fallback: child_fallback?,
+        neighbours: neighbours(context, webhook, &namespace),
         elders: elders?,
         addresses,
         pods: pods?,
@@ -114,6 +139,17 @@ async fn referenced(secrets: &Api<Secret>, name: Option<&str>) -> Result<Option<
         Some(name) => within(secrets.get_opt(name)).await,
         None => Ok(None),
     }
+}
+
+fn neighbours(context: &Context, webhook: &TelegramWebhook, namespace: &str) -> BTreeMap<String, String> {
+    let labels = pod_labels(&webhook.name_any(), &webhook.spec.workload.selector.match_labels);
+    let others = context.store.state().into_iter().filter(|other| {
+        other.namespace().as_deref() == Some(namespace)
+            && other.name_any() != webhook.name_any()
+            && other.metadata.deletion_timestamp.is_none()
+            && other.spec.workload.selector.matches(&labels)
+    });
+    others.map(|other| (other.name_any(), other.spec.endpoint.tls.secret_ref.name.clone())).collect()
 }
 
 /// Of two resources for one bot the older one has it, so only older ones matter here.

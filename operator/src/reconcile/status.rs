@@ -60,7 +60,8 @@ const CONCERNS: [ConditionType; 4] = [
     ConditionType::SidecarsReady,
 ];
 /// Concerns that are listed once something is known of them.
-const OPTIONAL_CONCERNS: [ConditionType; 2] = [ConditionType::SourceVisible, ConditionType::DeliveryHealthy];
+const OPTIONAL_CONCERNS: [ConditionType; 3] =
+    [ConditionType::SourceVisible, ConditionType::DeliveryHealthy, ConditionType::FallbackReady];
 
 // === impl Report ===
 

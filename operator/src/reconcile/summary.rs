@@ -106,6 +106,7 @@ pub fn notices(
         }
     }
     notices.extend(trouble_with_delivery(old, new));
+    notices.extend(change_of_hands(old, new));
     notices
 }
 
@@ -117,6 +118,16 @@ fn trouble_with_delivery(old: &TelegramWebhookStatus, new: &TelegramWebhookStatu
     let trouble = now.status == "False" || now.reason == letters;
     (trouble && before != Some(now.reason.as_str()))
         .then(|| Notice::warning(&now.reason, "Deliver", now.message.clone()))
+}
+
+/// The fallback has taken over from the CRM.
+fn change_of_hands(old: &TelegramWebhookStatus, new: &TelegramWebhookStatus) -> Option<Notice> {
+    let receives = Reason::FallbackReceives.to_string();
+    let is_new = |status| {
+        condition(status, ConditionType::FallbackReady).filter(|condition| condition.reason == receives)
+    };
+    let now = is_new(new)?;
+    is_new(old).is_none().then(|| Notice::warning(&now.reason, "TakeOver", now.message.clone()))
 }
 
 fn condition(

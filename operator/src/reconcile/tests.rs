@@ -19,6 +19,7 @@ use crate::{
 mod changes;
 mod deletion;
 mod delivery;
+mod fallback;
 mod ownership;
 mod troubles;
 

@@ -16,6 +16,7 @@ use crate::{dns::Answer, telegram::Bot};
 mod certificate;
 mod delivery;
 mod endpoint;
+mod fallback;
 mod filter;
 mod hmac;
 mod limits;
@@ -25,6 +26,7 @@ mod token;
 
 pub use self::{
     delivery::ValidDelivery,
+    fallback::Fallback,
     mistake::{Invalid, Mistake, Outlook},
     token::token,
 };
@@ -35,6 +37,8 @@ use self::{mistake::Mistakes, token::sole_owner};
 pub struct Settings {
     /// Self-hosted Bot API servers, without a slash at the end: neither the definition nor the flag lets one through.
     pub local_api_servers: Vec<String>,
+    /// What the pods of fallbacks run.
+    pub sidecar_image: String,
 }
 
 /// A resource that can be registered. Later steps look at nothing else.
@@ -74,6 +78,8 @@ pub struct ValidatedWebhook {
     pub filter: Filter,
     /// How updates reach the CRM.
     pub delivery: ValidDelivery,
+    /// Who takes them in while no pod of the CRM is ready.
+    pub fallback: Option<Fallback>,
     /// Name of the Secret with the certificate.
     pub tls_secret: String,
     /// Names the certificate chain, as the sidecars do; `None` if it can't be used.
@@ -156,6 +162,7 @@ pub fn validate(
     let source_address = source::source_address(&spec.verification.source_address, local, &mut mistakes);
     let banned = source::banned(&spec.limits.banned, &source_address, &client_address, &mut mistakes);
     let delivery = delivery::delivery(webhook, found, &mut mistakes);
+    let fallback = fallback::fallback(webhook, found, settings, &mut mistakes);
     let limits = Limits {
         upstream_timeout_seconds: delivery.timeout_seconds,
         ..limits::limits(&spec.limits, banned, &mut mistakes)
@@ -188,6 +195,7 @@ pub fn validate(
         limits,
         filter,
         delivery,
+        fallback,
         tls_secret: public.tls.secret_ref.name.clone(),
         certificate,
         stored,
@@ -228,7 +236,9 @@ fn children_are_ours(webhook: &TelegramWebhook, found: &Found) -> Result<(), Mis
     let service = found.child_service.as_ref().map(|service| ("Service", service.meta()));
     let made = found.signing.as_ref().filter(|_| webhook.spec.delivery.signing_secret_ref.is_none());
     let signing = made.map(|secret| ("Secret", secret.meta()));
-    let mut children = [secret, service, signing].into_iter().flatten();
+    let declared = found.child_fallback.as_ref().filter(|_| webhook.spec.fallback.is_some());
+    let fallback = declared.map(|deployment| ("Deployment", deployment.meta()));
+    let mut children = [secret, service, signing, fallback].into_iter().flatten();
     match children.find(|(_, meta)| !is_ours(meta.owner_references.as_deref().unwrap_or_default())) {
         None => Ok(()),
         Some((kind, meta)) => Err(Mistake::passing(

@@ -79,7 +79,8 @@ mod tests {
             source_visible: seen.into(),
             delivery: None,
         };
-        PodSeen { ready: true, sidecar: Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() }) }
+        let sidecar = Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() });
+        PodSeen { ready: true, sidecar, ..PodSeen::default() }
     }
 
     fn saw(listed: u64, unlisted: u64, unroutable: u64) -> SourceVisible {
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn what_was_said_stays_while_no_sidecar_can_tell() {
         assert!(!is_absent(&[pod("old", saw(0, 7, 7))], AddressMode::Enforce));
-        assert!(!is_absent(&[PodSeen { ready: true, sidecar: None }], AddressMode::Shadow));
+        assert!(!is_absent(&[PodSeen { ready: true, ..PodSeen::default() }], AddressMode::Shadow));
     }
 
     #[test]

@@ -64,6 +64,20 @@ impl Backend {
         }
     }
 
+    /// The same, with updates that others take out. None where nobody else could.
+    #[must_use]
+    pub fn for_others(self) -> Option<Self> {
+        match self {
+            Self::Embedded { .. } => None,
+            #[cfg(feature = "redis")]
+            Self::Redis(settings) => Some(Self::Redis(RedisSettings { consume: Consume::Queue, ..settings })),
+            #[cfg(feature = "rabbitmq")]
+            Self::RabbitMq(settings) => {
+                Some(Self::RabbitMq(RabbitMqSettings { consume: Consume::Queue, ..settings }))
+            }
+        }
+    }
+
     /// Who takes the updates out.
     pub fn consume(&self) -> Consume {
         match self {

@@ -41,6 +41,7 @@ fn ingress() -> Ingress {
             clock: Clock::new(),
             grace: Duration::from_secs(1),
             tasks: TaskTracker::new(),
+            store_only: false,
         })),
         policy: policy(&[a, raw_config("b")]),
         // the files live on until they are closed

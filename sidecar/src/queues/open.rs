@@ -75,8 +75,10 @@ impl Open {
         if !(stores(webhook) || is_left) {
             return Ok(None);
         }
+        let backend = if parts.store_only { backend.clone().for_others() } else { Some(backend.clone()) };
+        let Some(backend) = backend else { return Ok(None) };
         let consume = backend.consume();
-        let backend = AnyQueue::open(backend, &dir, webhook.bot_id, parts.clock).await?;
+        let backend = AnyQueue::open(&backend, &dir, webhook.bot_id, parts.clock).await?;
         let (webhook_sender, follows) = watch::channel(Arc::clone(webhook));
         let (breaker_sender, breaker) = watch::channel(BreakerState::Closed);
         let open = Self {
@@ -93,7 +95,7 @@ impl Open {
             (Consume::Sidecar, backend) => {
                 ask!(backend, queue => open.dispatch(Arc::clone(queue), follows, breaker_sender, parts));
             }
-            // the CRM takes the updates out itself
+            // the CRM or another sidecar takes the updates out
             (Consume::Queue, backend) => ask!(backend, queue => open.keep(Arc::clone(queue), parts)),
         }
         open.tasks.close();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
+use telegram_webhook_crds::FALLBACK_GATE;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +18,13 @@ pub struct PodSpec {
     pub termination_grace_period_seconds: Option<i64>,
     pub share_process_namespace: Option<bool>,
     pub security_context: Option<SecurityContext>,
+    pub readiness_gates: Option<Vec<ReadinessGate>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadinessGate {
+    pub condition_type: String,
 }
 
 #[derive(Deserialize)]
@@ -91,4 +99,13 @@ pub struct HttpGet {
     pub path: Option<String>,
     /// A number, or a port's name.
     pub port: Value,
+}
+
+// === impl PodSpec ===
+
+impl PodSpec {
+    /// Whether it is that of a fallback's pod.
+    pub fn is_of_fallback(&self) -> bool {
+        self.readiness_gates.iter().flatten().any(|gate| gate.condition_type == FALLBACK_GATE)
+    }
 }

@@ -34,6 +34,8 @@ pub enum Qos {
 pub struct Surroundings<'a> {
     pub qos: Qos,
     pub injected: &'a Injected,
+    /// Whether others deliver what is stored here.
+    pub store_only: bool,
     /// For how long the end of the pod may wait for the queue.
     pub wait_seconds: Option<i64>,
     /// Whether any container has a limit on the disk that it takes: the pod's is then the sum of those that there are.
@@ -46,7 +48,7 @@ pub fn container(image: &str, surroundings: &Surroundings<'_>) -> Value {
         "name": SIDECAR_CONTAINER,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "args": ["run", "--config-dir", CONFIG_DIR],
+        "args": args(surroundings.store_only),
         "restartPolicy": "Always",
         "ports": [
             {"name": WEBHOOK_PORT_NAME, "containerPort": WEBHOOK_PORT, "protocol": "TCP"},
@@ -74,6 +76,14 @@ pub fn container(image: &str, surroundings: &Surroundings<'_>) -> Value {
             state::mount(surroundings.injected),
         ],
     })
+}
+
+fn args(store_only: bool) -> Value {
+    if store_only {
+        json!(["run", "--config-dir", CONFIG_DIR, "--store-only"])
+    } else {
+        json!(["run", "--config-dir", CONFIG_DIR])
+    }
 }
 
 /// The volumes. One projected volume holds everything: it has one `..data` link, so the sidecar sees all of a change or

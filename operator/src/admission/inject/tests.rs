@@ -4,6 +4,7 @@ use serde_json::{Value, from_value, json};
 use super::*;
 use crate::place::INJECTED_ANNOTATION;
 
+mod fallback;
 mod queue;
 
 const IMAGE: &str = "registry.example/sidecar:1.2.3";
@@ -100,8 +101,13 @@ fn the_injected_container_reads_back_as_the_api_types_do() {
     let spec = serde_json::to_value(pod.spec.unwrap()).unwrap();
     // a misspelt field would be missing
     let injected = Injected::new(&[&support()], None);
-    let surroundings =
-        Surroundings { qos: Qos::Other, injected: &injected, wait_seconds: Some(15), disk_is_limited: false };
+    let surroundings = Surroundings {
+        qos: Qos::Other,
+        injected: &injected,
+        store_only: false,
+        wait_seconds: Some(15),
+        disk_is_limited: false,
+    };
     assert_eq!(spec["initContainers"][0], sidecar::container(IMAGE, &surroundings));
     assert_eq!(spec["volumes"], json!(sidecar::volumes(&[&support()], &injected)));
 }

@@ -14,6 +14,7 @@ use crate::{
     telegram::{Bot, BotToken},
 };
 
+mod fallback;
 mod signing;
 
 fn valid() -> ValidatedWebhook {
@@ -38,6 +39,7 @@ fn valid() -> ValidatedWebhook {
         limits: Limits::default(),
         filter: Filter::default(),
         delivery: ValidDelivery { signing_key: Some(key("whsec_A")), ..ValidDelivery::default() },
+        fallback: None,
         tls_secret: "hooks-tls".into(),
         certificate: Some("sha256:certificate".into()),
         stored: None,

@@ -22,7 +22,8 @@ fn pod(digest: &str, delivery: impl Into<Option<DeliveryState>>) -> PodSeen {
         source_visible: None,
         delivery: delivery.into(),
     };
-    PodSeen { ready: true, sidecar: Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() }) }
+    let sidecar = Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() });
+    PodSeen { ready: true, sidecar, ..PodSeen::default() }
 }
 
 const HEALTHY: DeliveryState = DeliveryState {
@@ -95,5 +96,19 @@ fn without_a_queue_there_is_no_condition_and_without_a_word_it_stays() {
     };
     assert!(unconcerned(&[pod("new", None), pod("old", HEALTHY)]));
     assert!(!unconcerned(&[pod("old", HEALTHY)]));
-    assert!(!unconcerned(&[PodSeen { ready: true, sidecar: None }]));
+    assert!(!unconcerned(&[PodSeen { ready: true, ..PodSeen::default() }]));
+}
+
+#[test]
+fn a_fallback_alone_delivers_nothing() {
+    let state = DeliveryState { backend: BackendKind::Redis, ..HEALTHY };
+    let fallback = PodSeen { of_fallback: true, ..pod("new", state) };
+    let crm = pod("new", state);
+    let verdict = |pods: &[PodSeen]| noted(pods, AnswerAfter::Stored).unwrap();
+    let (fine, needed, reason, message) = verdict(std::slice::from_ref(&fallback));
+    assert_eq!((fine, needed, reason), (false, false, Reason::CrmNotTaking));
+    assert!(message.contains("the fallback stores"), "{message}");
+    assert_eq!(verdict(&[fallback.clone(), crm]).2, Reason::UpdatesDelivered);
+    let broken = PodSeen { of_fallback: true, ..pod("new", DeliveryState { durable: false, ..state }) };
+    assert_eq!(verdict(&[broken]).2, Reason::NotDurable);
 }

@@ -8,16 +8,15 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
-use telegram_webhook_crds::{
-    ADMIN_PORT, INJECT_LABEL, SIDECAR_CONFIG_VOLUME, SIDECAR_CONTAINER, TelegramWebhook,
-};
+use kube::{Api, ResourceExt as _, api::ListParams};
+use telegram_webhook_crds::{ADMIN_PORT, INJECT_LABEL, SIDECAR_CONFIG_VOLUME, TelegramWebhook};
 use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
 use crate::{
     http::read_at_most,
     kubernetes::{self, within},
     place::{INJECTED_ANNOTATION, Injected, Place},
+    pods::{has_sidecar, is_of_fallback, is_ready, is_running},
     reconcile::Context,
 };
 
@@ -28,8 +27,10 @@ const SIDECARS_AT_ONCE: usize = 16;
 const MAX_LOADED_CONFIG: usize = 1 << 20;
 
 /// A selected pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodSeen {
+    /// Whether it is one of a fallback, and none of the CRM.
+    pub of_fallback: bool,
     /// Whether the kubelet calls it ready.
     pub ready: bool,
     /// Our container, if the pod has it.
@@ -73,25 +74,14 @@ pub(super) async fn pods(
     Ok(seen)
 }
 
-/// Neither ending nor ended.
-fn is_running(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    pod.meta().deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
-}
-
 async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
     let secrets = mounted(&pod);
     let place = place(&pod, webhook);
-    let status = pod.status.unwrap_or_default();
-    let ready = status
-        .conditions
-        .iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let (ready, of_fallback) = (is_ready(&pod), is_of_fallback(&pod));
     let Some(secrets) = secrets else {
-        return PodSeen { ready, sidecar: None };
+        return PodSeen { of_fallback, ready, sidecar: None };
     };
-    let loaded = match status.pod_ip.and_then(|ip| ip.parse().ok()) {
+    let loaded = match pod.status.unwrap_or_default().pod_ip.and_then(|ip| ip.parse().ok()) {
         Some(ip) => match loaded(context, ip, webhook).await {
             // one lost packet must not make a webhook unready
             None if ready => loaded(context, ip, webhook).await,
@@ -99,14 +89,12 @@ async fn look_at(context: &Context, pod: Pod, webhook: &str) -> PodSeen {
         },
         None => None,
     };
-    PodSeen { ready, sidecar: Some(Sidecar { secrets, place, loaded }) }
+    PodSeen { of_fallback, ready, sidecar: Some(Sidecar { secrets, place, loaded }) }
 }
 
 /// The Secrets that a pod's sidecar reads; `None` without a sidecar.
 fn mounted(pod: &Pod) -> Option<BTreeSet<String>> {
-    let spec = pod.spec.as_ref()?;
-    let mut containers = spec.init_containers.iter().flatten();
-    containers.find(|container| container.name == SIDECAR_CONTAINER)?;
+    let spec = pod.spec.as_ref().filter(|_| has_sidecar(pod))?;
     let volumes = spec.volumes.iter().flatten().filter(|volume| volume.name == SIDECAR_CONFIG_VOLUME);
     let sources = volumes.filter_map(|volume| volume.projected.as_ref()?.sources.as_ref()).flatten();
     Some(sources.filter_map(|source| Some(source.secret.as_ref()?.name.clone())).collect())

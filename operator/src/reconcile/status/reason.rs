@@ -36,6 +36,13 @@ pub enum Reason {
     /// What is acknowledged may be lost, or nothing can be stored.
     NotDurable,
 
+    /// The fallback takes updates in once no pod of the CRM is ready.
+    FallbackStandsBy,
+    /// No pod of the CRM is ready, and the fallback takes updates in.
+    FallbackReceives,
+    /// The fallback takes nothing in, or wouldn't.
+    FallbackNotReady,
+
     /// The Secret with the token isn't there.
     TokenSecretNotFound,
     /// The Secret lacks the label that allows its use.
@@ -100,6 +107,8 @@ pub enum Reason {
     DeliveryKeyNotFound,
     /// The value is no signing key, or no secret token.
     DeliverySecretMalformed,
+    /// `spec.fallback` needs another backend.
+    FallbackInvalid,
     /// `spec.filter` asks for something that there is not.
     FilterInvalid,
     /// `spec.limits` is out of bounds, or bans whom nobody may ban.

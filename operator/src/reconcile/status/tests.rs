@@ -97,7 +97,7 @@ fn an_interruption_does_not_take_away_ready() {
 fn what_a_pass_did_not_look_at_stays_as_it_was() {
     let mut report = Report::default();
     report.fine(ConditionType::WebhookRegistered, Reason::WebhookSet, "m");
-    report.pods = Some(PodsStatus { selected: 2, acknowledged: 1 });
+    report.pods = Some(PodsStatus { selected: 2, acknowledged: 1, fallback: None });
     let before = compute(&TelegramWebhookStatus::default(), 1, &report, &Ending::Ready, at(10));
     let after = compute(
         &before,

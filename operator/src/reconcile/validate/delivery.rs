@@ -202,7 +202,9 @@ fn backend(webhook: &TelegramWebhook, found: &Found, mistakes: &mut Mistakes) ->
         mistakes.push(Reason::DeliveryInvalid, message);
         return (Backend::default(), None);
     };
-    let sidecars = found.pods.iter().filter_map(|pod| pod.sidecar.as_ref());
+    // those of another resource's fallback keep no queue
+    let pods = found.pods.iter().filter(|pod| !pod.of_fallback);
+    let sidecars = pods.filter_map(|pod| pod.sidecar.as_ref());
     let room = sidecars.filter_map(|sidecar| sidecar.place.as_ref()?.room).min();
     let max_bytes = room.unwrap_or(max_bytes).min(max_bytes);
     (Backend::Embedded { max_bytes }, Place::wanted(webhook))

@@ -26,7 +26,7 @@ fn now() -> Timestamp {
 }
 
 fn settings() -> Settings {
-    Settings { local_api_servers: vec![LOCAL.into()] }
+    Settings { local_api_servers: vec![LOCAL.into()], sidecar_image: "sidecar:1".into() }
 }
 
 /// A chain of one for `name`, valid for `days` around now, and its key.

@@ -5,7 +5,7 @@ use telegram_webhook_sidecar_config::DeliveryMode;
 use super::*;
 
 /// One that wants its queue on a volume of the pod.
-fn keeping(name: &str, volume: &str) -> TelegramWebhook {
+pub fn keeping(name: &str, volume: &str) -> TelegramWebhook {
     let mut webhook = webhook(name, &json!({"app": "crm"}));
     let backend = json!({"embedded": {"volume": {"name": volume}}});
     webhook.spec.delivery.backend = Some(from_value(backend).unwrap());
