@@ -38,6 +38,7 @@ pub const SCENARIOS: &[&str] = &[
     "shared",
     "neighbours",
     "suspended",
+    "fallback",
     "rolling",
     "rolling-redis",
     "rolling-rabbitmq",

@@ -69,6 +69,8 @@ async fn a_pod_made_by_hand_has_to_be_as_an_injected_one_is(pods: &Api<Pod>, spe
     let (repository, _) = image.rsplit_once(':').unwrap();
     let mount = json!([{"name": "telegram-webhook-sidecar-config", "mountPath": "/stolen"}]);
     let empty = json!([{"name": "telegram-webhook-sidecar-config", "emptyDir": {}}]);
+    let store_only = json!(["run", "--config-dir", "/etc/telegram-webhook-sidecar", "--store-only"]);
+    let gate = json!([{"conditionType": "telegram-webhook.dev/no-crm-pod-ready"}]);
     let plain = json!({"name": "telegram-webhook-sidecar", "image": image});
     let sidecar = |field: &str| format!("/spec/initContainers/0/{field}");
     let app = |field: &str| format!("/spec/containers/0/{field}");
@@ -83,6 +85,8 @@ async fn a_pod_made_by_hand_has_to_be_as_an_injected_one_is(pods: &Api<Pod>, spe
         ("/spec/initContainers/0".to_owned(), plain, Some("must have restartPolicy Always")),
         (sidecar("command"), json!(["/bin/true"]), Some("no command of its own")),
         (sidecar("args"), json!(["drain"]), Some("with the arguments that are injected")),
+        (sidecar("args"), store_only, Some("--store-only goes with the readiness gate")),
+        ("/spec/readinessGates".to_owned(), gate, Some("--store-only goes with the readiness gate")),
         (sidecar("ports/0/containerPort"), json!(18445), Some("must declare port 18443")),
         (sidecar("volumeMounts/0/mountPath"), json!("/elsewhere"), Some("must mount the volume")),
         (sidecar("volumeMounts/0/readOnly"), json!(false), Some("must mount the volume")),

@@ -5,6 +5,7 @@
 mod admission;
 mod deletion;
 mod delivery;
+mod fallback;
 mod mistakes;
 mod registration;
 mod rolling;
