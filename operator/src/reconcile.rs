@@ -151,7 +151,8 @@ async fn steps(webhook: &TelegramWebhook, context: &Context, report: &mut Report
     delivery(&found.pods, &prepared.expected, valid.delivery.delivery.answer_after, report);
     fallback(&found.pods, &prepared.expected, valid.fallback.is_some(), report);
     // Kubernetes API, writes what differs
-    let applied = apply(&context.client, prepared, &found, acknowledgement).await.map_err(Error::Apply)?;
+    let applied = Box::pin(apply(&context.client, prepared, &found, acknowledgement));
+    let applied = applied.await.map_err(Error::Apply)?;
     valid.check_obstacles().map_err(Error::Validate)?;
     // Bot API
     let ledger = SecretLedger { client: context.client.clone(), secret: &applied.secret };

@@ -11,6 +11,6 @@ pub use self::{
     backoff::{Random, RetryAfter},
     breaker::BreakerState,
     crm::{Crm, Delivered, DeliveryError},
-    dispatcher::{Dispatcher, Recipient, Settled, Settlements},
+    dispatcher::{Dispatcher, Recipient, Settled, Settlements, keep_house},
     reply::Reply,
 };

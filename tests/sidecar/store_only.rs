@@ -10,7 +10,10 @@ use telegram_webhook_tests::{
 };
 use tokio::{process::Command, time::timeout};
 
-use crate::fixture::{self, Fixture, PATH, TOKEN, request};
+use crate::{
+    fixture::{self, Fixture, PATH, TOKEN, WEBHOOK, request},
+    series::series,
+};
 
 fn update(id: i64) -> Vec<u8> {
     request(PATH, TOKEN, fixture::update(id))
@@ -48,6 +51,9 @@ async fn what_one_stores_only_another_delivers_in_order_when_it_is_back() -> any
     assert_eq!((fixture.requests("stored").await?, fixture.requests("duplicate").await?), (19, 1));
     let queue = fixture.admin("GET", "/queue").await?.body;
     assert!(queue.contains("\"updates\":19"), "{queue}");
+    fixture
+        .wait_for_metric(&series("queue_updates", &[("webhook", WEBHOOK)]), |waiting| waiting == 19)
+        .await?;
     assert!(fixture.crm.has_received_nothing_more());
 
     // beside it, as when a pod of the CRM is ready again

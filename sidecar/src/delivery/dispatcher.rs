@@ -27,10 +27,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-pub use self::settlements::{Settled, Settlements};
 use self::{
     engine::{Engine, Step},
     work::{Shared, perform},
+};
+pub use self::{
+    housekeeping::keep_house,
+    settlements::{Settled, Settlements},
 };
 use super::{BreakerState, Crm, DeliveryError, Random};
 use crate::{
@@ -82,7 +85,7 @@ impl<Q: Queue, C: Recipient> Dispatcher<Q, C> {
     /// the queue is closed. All that within `grace`; what isn't delivered by then stays in the queue.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let Self { queue, crm, webhook, metrics, clock, random, settlements, breaker } = self;
-        let housekeeping = housekeeping::run(Arc::clone(&queue), webhook.clone(), metrics.clone(), clock);
+        let housekeeping = keep_house(Arc::clone(&queue), webhook.clone(), metrics.clone(), clock);
         let housekeeping = AbortOnDropHandle::new(tokio::spawn(housekeeping));
         let engine = Engine::new(webhook, metrics.clone(), clock, random, breaker);
         let shared = Shared { queue, crm, metrics, settlements };

@@ -13,7 +13,7 @@ use crate::queue::rabbitmq::RabbitMqQueue;
 use crate::queue::redis::RedisQueue;
 use crate::{
     config::{Backend, DeliveryMode, Webhook},
-    delivery::{BreakerState, Dispatcher, Random, Settled, Settlements},
+    delivery::{BreakerState, Dispatcher, Random, Settled, Settlements, keep_house},
     queue::{
         Appended, Clock, DeadLetter, DeadLetterId, Depth, Queue, QueueError, Reason, Selection, Update,
         journal::{self, Journal},
@@ -96,7 +96,7 @@ impl Open {
                 ask!(backend, queue => open.dispatch(Arc::clone(queue), follows, breaker_sender, parts));
             }
             // the CRM or another sidecar takes the updates out
-            (Consume::Queue, backend) => ask!(backend, queue => open.keep(Arc::clone(queue), parts)),
+            (Consume::Queue, backend) => ask!(backend, queue => open.keep(Arc::clone(queue), follows, parts)),
         }
         open.tasks.close();
         Ok(Some(open))
@@ -124,10 +124,11 @@ impl Open {
         tasks.spawn(self.tasks.track_future(run));
     }
 
-    fn keep<Q: Queue>(&self, queue: Arc<Q>, parts: &Parts) {
+    fn keep<Q: Queue>(&self, queue: Arc<Q>, webhook: watch::Receiver<Arc<Webhook>>, parts: &Parts) {
         let stop = self.stop.clone();
+        let housekeeping = keep_house(Arc::clone(&queue), webhook, parts.metrics.clone(), parts.clock);
         let kept = async move {
-            stop.cancelled().await;
+            stop.run_until_cancelled(housekeeping).await;
             if let Err(error) = queue.close().await {
                 tracing::error!(%error, "the queue couldn't be closed");
             }

@@ -1,4 +1,4 @@
-//! What is done by the clock: the queue's numbers go to the metrics, and old dead letters are forgotten.
+//! What is done by the clock, also where nothing is delivered: the queue's numbers go to the metrics, and old dead letters are forgotten.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,8 @@ const PURGE: Duration = Duration::from_hours(1);
 /// After one that failed.
 const PURGE_AGAIN: Duration = Duration::from_mins(1);
 
-pub(super) async fn run<Q: Queue>(
+/// Goes on until it is dropped.
+pub async fn keep_house<Q: Queue>(
     queue: Arc<Q>,
     webhook: watch::Receiver<Arc<Webhook>>,
     metrics: Metrics,
