@@ -34,6 +34,7 @@ impl Site {
             clock: Clock::new(),
             grace: Duration::from_secs(5),
             tasks,
+            store_only: false,
         }));
         Self { queues, readiness, crm: silent }
     }
