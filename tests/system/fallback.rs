@@ -37,16 +37,12 @@ fn while_no_pod_of_the_crm_is_ready_the_fallback_takes_the_updates_in() {
     scenario("fallback", |scenario| async move {
         start(&scenario).await?;
         scenario.wait_for_condition(WEBHOOK, "FallbackReady", "True", Some("FallbackStandsBy")).await?;
-        assert_eq!(endpoints(&scenario).await?.fallback, 0);
+        // it has been ready before the CRM was
+        until_reached(&scenario, CRM_ALONE).await?;
         scenario.remember_secrets().await?;
 
         let mut sent = scenario.send(BATCH, CHATS).await?;
-        let begun = Instant::now();
         while_sending(&scenario, &mut sent, go_away(&scenario)).await?;
-        println!(
-            "the fallback was ready {:.1} s after the CRM was scaled to nothing",
-            begun.elapsed().as_secs_f64()
-        );
         let taken_in = scenario.send(10 * BATCH, CHATS).await?;
         wait::until("all of them taken from Telegram", PATIENCE, || async {
             let summary = scenario.telegram().summary().await?;
@@ -123,11 +119,9 @@ async fn scale(scenario: &Scenario, replicas: u32) -> anyhow::Result<()> {
 /// Until the fallback alone is reached, by the user's own Service too, and the CRM's pods are gone.
 async fn go_away(scenario: &Scenario) -> anyhow::Result<()> {
     scale(scenario, 0).await?;
-    wait::until("the fallback in the place of the CRM", PATIENCE, || async {
-        let endpoints = endpoints(scenario).await?;
-        Ok((endpoints == Endpoints { crm: 0, fallback: 1 }).then_some(()))
-    })
-    .await?;
+    let begun = Instant::now();
+    until_reached(scenario, FALLBACK_ALONE).await?;
+    println!("{}: the fallback alone was reached after {:?}", scenario.namespace, begun.elapsed());
     wait::until("the end of the CRM's pods", PATIENCE, || async {
         let left = scenario.api::<Pod>().list(&ListParams::default().labels("app=crm")).await?.items.len();
         ensure!(left == 0, "{left} are left");
@@ -139,11 +133,10 @@ async fn go_away(scenario: &Scenario) -> anyhow::Result<()> {
 /// Until the CRM alone is reached.
 async fn come_back(scenario: &Scenario) -> anyhow::Result<()> {
     scale(scenario, 3).await?;
-    wait::until("the CRM in the place of the fallback", PATIENCE, || async {
-        let endpoints = endpoints(scenario).await?;
-        Ok((endpoints == Endpoints { crm: 3, fallback: 0 }).then_some(()))
-    })
-    .await
+    let begun = Instant::now();
+    until_reached(scenario, CRM_ALONE).await?;
+    println!("{}: the CRM alone was reached after {:?}", scenario.namespace, begun.elapsed());
+    Ok(())
 }
 
 /// Whom the user's Service leads to.
@@ -151,6 +144,18 @@ async fn come_back(scenario: &Scenario) -> anyhow::Result<()> {
 struct Endpoints {
     crm: usize,
     fallback: usize,
+}
+
+const CRM_ALONE: Endpoints = Endpoints { crm: 3, fallback: 0 };
+const FALLBACK_ALONE: Endpoints = Endpoints { crm: 0, fallback: 1 };
+
+async fn until_reached(scenario: &Scenario, wanted: Endpoints) -> anyhow::Result<()> {
+    wait::until(&format!("{wanted:?}"), PATIENCE, || async {
+        let endpoints = endpoints(scenario).await?;
+        ensure!(endpoints == wanted, "{endpoints:?}");
+        Ok(Some(()))
+    })
+    .await
 }
 
 async fn endpoints(scenario: &Scenario) -> anyhow::Result<Endpoints> {
