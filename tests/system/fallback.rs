@@ -61,7 +61,8 @@ fn while_no_pod_of_the_crm_is_ready_the_fallback_takes_the_updates_in() {
         let ledger = collected(&scenario, &sent).await?;
         let summary = scenario.telegram().summary().await?;
         println!("{ledger}; Telegram's attempts by status: {:?}", summary.statuses);
-        assert!(ledger.is_clean(), "{ledger:?}");
+        // a CRM that is stopped with an update half done gets it once more
+        assert_eq!((ledger.lost, ledger.out_of_order, ledger.foreign), (0, 0, 0), "{ledger}");
         scenario.wait_for_condition(WEBHOOK, "FallbackReady", "True", Some("FallbackStandsBy")).await?;
         scenario.wait_for_condition(WEBHOOK, "DeliveryHealthy", "True", None).await?;
         removed_with_the_field(&scenario).await?;
