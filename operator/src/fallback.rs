@@ -24,7 +24,8 @@
 //!
 //! A controller of its own does it, beside the one that passes over resources: a pass asks sidecars, DNS and Telegram, and those
 //! may be slow just when the CRM's node has failed. From a pod's event to the gate it takes one list and one patch, then the kubelet
-//! says that the pod is ready, and the Services follow. It goes on while `spec.suspend` is true, like everything that works.
+//! says that the pod is ready, and the Services follow: two seconds after the CRM was scaled to nothing, on a small machine under load.
+//! Telegram tries again what comes in between. It goes on while `spec.suspend` is true, like everything that works.
 //!
 //! # Where its updates go
 //!
