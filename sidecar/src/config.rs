@@ -77,10 +77,11 @@ impl Policy {
         };
         let parsed = parts.into_iter().map(|part| (self.former(&part.place), Webhook::parse(part)));
         let mut parsed: Vec<_> = parsed.collect();
-        // a newcomer takes no path from a webhook that was there before, and one that is ahead with another client address
-        // keeps none out that still has the port's
+        // a newcomer takes no path and no bot from a webhook that was there before, and one that is ahead with another client address,
+        // or with another one's bot, keeps none out that still has the port's, or that bot
         parsed.sort_by_key(|(former, webhook)| {
-            (former.is_none(), webhook.as_ref().is_ok_and(|webhook| self.moves_on(webhook)))
+            let gives_way = |webhook: &Webhook| self.moves_on(webhook) || self.takes_a_bot_over(webhook);
+            (former.is_none(), webhook.as_ref().is_ok_and(gives_way))
         });
         let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(parsed.len());
         let mut carried_over = Vec::new();
@@ -157,6 +158,12 @@ impl Policy {
         !self.webhooks.is_empty() && webhook.client_address != self.addresses.client
     }
 
+    /// Whether the webhook's bot was that of another folder.
+    fn takes_a_bot_over(&self, webhook: &Webhook) -> bool {
+        let mut of_bot = self.webhooks.iter().filter(|other| other.bot_id == webhook.bot_id);
+        of_bot.any(|other| other.place.folder() != webhook.place.folder())
+    }
+
     /// Which version of what is in use, for the operator.
     pub fn loaded(&self) -> LoadedConfig {
         LoadedConfig { webhooks: self.webhooks.iter().map(|webhook| webhook.loaded()).collect() }
@@ -183,7 +190,7 @@ fn without_conflict(webhook: Webhook, others: &[Arc<Webhook>]) -> Result<Webhook
 }
 
 /// What is wrong between webhooks that are right by themselves: a path alone must tell which one is meant, the client's address is
-/// found before that, and of two webhooks of a bot Telegram knows one.
+/// found before that, and of two webhooks of a bot Telegram knows one, and its updates wait in one queue, from which one CRM gets them.
 fn conflicts(webhook: &Webhook, others: &[Arc<Webhook>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for other in others {
@@ -199,7 +206,10 @@ fn conflicts(webhook: &Webhook, others: &[Arc<Webhook>]) -> Vec<Problem> {
             same("webhook".to_owned(), "");
         }
         if other.bot_id == webhook.bot_id {
-            same("botId".to_owned(), ", and a bot has one webhook");
+            same(
+                "botId".to_owned(),
+                ", and a bot has one webhook: remove one of the two, or name another bot",
+            );
         }
         for (position, slot) in webhook.slots.iter().enumerate() {
             if other.slots.iter().any(|other| bool::from(other.path.matches(&slot.path))) {

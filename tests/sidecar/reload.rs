@@ -2,15 +2,17 @@
 
 use std::fs;
 
-use telegram_webhook_sidecar_config::{LoadedConfig, digest};
+use telegram_webhook_sidecar_config::{Delivery, LoadedConfig, digest};
 use telegram_webhook_tests::{pki::Authority, sidecar::Sidecar};
 
 use crate::{
+    crm::Crm,
     fixture::{Fixture, HOST, NAME, PATH, TOKEN, UPDATE, WEBHOOK, config, request, slot, update},
     series::{requests_of, series},
 };
 
 const REFUSED: &str = "new configuration refused, the old one stays in use";
+const LEFT_OUT: &str = "configuration refused, its webhook is left out";
 const NOT_READY: &str = "no configuration: its TelegramWebhook is not ready yet or was deleted";
 
 #[tokio::test]
@@ -119,6 +121,32 @@ async fn a_webhook_whose_secret_is_missing_is_left_out_until_it_is_there() -> an
     let loaded: LoadedConfig = serde_json::from_str(&fixture.admin("GET", "/config").await?.body)?;
     let digests: Vec<_> = loaded.webhooks.into_iter().map(|webhook| webhook.digest).collect();
     assert_eq!(digests, [digest(&other.to_bytes()), digest(&fixture.config.to_bytes())]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_webhook_of_a_bot_is_refused_and_the_crm_of_the_first_gets_none_of_its_updates()
+-> anyhow::Result<()> {
+    let mut fixture = Fixture::start_with(|config| config.delivery = Delivery::default()).await?;
+    let mut other_crm = Crm::start().await?;
+    let mut other = config("other", HOST, other_crm.port);
+    other.slots = vec![slot(1, "/telegram/other", "other")];
+    other.bot_id = fixture.config.bot_id;
+    let to_other = |id: i64| request("/telegram/other", "other", update(id));
+    fixture.folder.set("other", &other, &fixture.certificate);
+    let line = fixture.publish(LEFT_OUT).await?;
+    assert!(line.contains("other/config.json: botId: the folder support has the same"), "{line}");
+    assert!(line.contains("remove one of the two, or name another bot"), "{line}");
+
+    assert_eq!(fixture.ask(to_other(1)).await?.status, 404);
+    assert_eq!(fixture.ask(request(PATH, TOKEN, update(2))).await?.status, 200);
+    assert_eq!(fixture.crm.received().await?.1, update(2));
+    other.bot_id += 1;
+    fixture.folder.set("other", &other, &fixture.certificate);
+    fixture.publish("configuration loaded").await?;
+    assert_eq!(fixture.ask(to_other(3)).await?.status, 200);
+    assert_eq!(other_crm.received().await?.1, update(3));
+    assert!(fixture.crm.has_received_nothing_more());
     Ok(())
 }
 

@@ -110,9 +110,55 @@ fn of_two_webhooks_with_one_name_and_path_the_one_that_was_there_first_stays() {
         assert_eq!(folders, [first]);
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         let same = |field: &str| format!("{second}/config.json: {field}: the folder {first} has the same");
-        let bot = format!("{}, and a bot has one webhook", same("botId"));
+        let bot = format!(
+            "{}, and a bot has one webhook: remove one of the two, or name another bot",
+            same("botId")
+        );
         assert_eq!(problems, [same("webhook"), bot, same("slots[0].path")]);
     }
+}
+
+#[test]
+fn of_two_webhooks_of_one_bot_the_one_that_was_there_first_is_served_or_the_first_by_name() {
+    let of_bot = |name: &str| WebhookConfig { bot_id: 7, ..raw_config(name) };
+    let told = |first: &str, second: &str| {
+        format!(
+            "{second}/config.json: botId: the folder {first} has the same, and a bot has one webhook: remove one of the two, or name \
+             another bot"
+        )
+    };
+    let served = |policy: &Policy| {
+        policy.webhooks().iter().map(|webhook| webhook.name.to_string()).collect::<Vec<_>>()
+    };
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let dir = tempfile::tempdir().unwrap();
+        write_webhook(dir.path(), first, &of_bot(first));
+        let (policy, _) = load(dir.path());
+        write_webhook(dir.path(), second, &of_bot(second));
+        let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+        assert_eq!(served(&policy), [format!("crm/{first}")]);
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [told(first, second)]);
+        // whoever starts with both can't know which one was there before
+        let (policy, problems) = load(dir.path());
+        assert_eq!((served(&policy), problems), (vec!["crm/a".to_owned()], vec![told("a", "b")]));
+    }
+}
+
+#[test]
+fn a_webhook_that_turns_to_the_bot_of_another_stays_with_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bot_id) in [("a", 7), ("b", 8)] {
+        write_webhook(dir.path(), name, &WebhookConfig { bot_id, ..raw_config(name) });
+    }
+    let (policy, _) = load(dir.path());
+    write_webhook(dir.path(), "a", &WebhookConfig { bot_id: 8, ..raw_config("a") });
+    let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+    let bots = |policy: &Policy| policy.webhooks().iter().map(|webhook| webhook.bot_id).collect::<Vec<_>>();
+    assert_eq!((bots(&policy), problems.len()), (vec![7, 8], 1), "{problems:?}");
+    // unless that one leaves it
+    write_webhook(dir.path(), "b", &WebhookConfig { bot_id: 7, ..raw_config("b") });
+    let (policy, problems) = policy.followed_by(Snapshot::read(dir.path()));
+    assert_eq!((bots(&policy), problems.len()), (vec![8, 7], 0), "{problems:?}");
 }
 
 #[test]

@@ -162,7 +162,8 @@ fn every_mistake_is_told_with_its_place_in_the_file() {
     file.webhooks[1] = file.webhooks[0].clone();
     file.write();
     let same = |field: &str| format!("webhooks[1].{field}: webhooks[0] has the same");
-    let bot = format!("{}, and a bot has one webhook", same("botId"));
+    let bot =
+        format!("{}, and a bot has one webhook: remove one of the two, or name another bot", same("botId"));
     assert_eq!(file.problems(), [same("webhook"), bot, same("slots[0].path")]);
 }
 
