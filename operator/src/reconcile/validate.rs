@@ -167,6 +167,7 @@ pub fn validate(
         upstream_timeout_seconds: delivery.timeout_seconds,
         ..limits::limits(&spec.limits, banned, &mut mistakes)
     };
+    delivery::fits(webhook, &limits, &delivery.delivery, &mut mistakes);
     let hmac = hmac::hmac(spec.verification.hmac.as_ref(), found.hmac.as_ref(), &mut mistakes);
     let filter = filter::filter(&spec.filter, &mut mistakes);
 

@@ -23,6 +23,7 @@ mod limits;
 mod parse;
 mod rabbitmq;
 mod redis;
+mod room;
 
 use std::fmt;
 
@@ -42,6 +43,7 @@ pub use self::{
     parse::ParseError,
     rabbitmq::{RabbitMq, RabbitMqTls},
     redis::{ClientCertificate, Consume, Redis, RedisTls, RedisTopology},
+    room::{LogRoom, Room},
 };
 
 /// Port for Telegram.

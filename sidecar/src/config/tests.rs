@@ -1,7 +1,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use telegram_webhook_sidecar_config::{
-    AddressSource, CONFIG_FILE, Hmac, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig, bounds,
+    AddressSource, CONFIG_FILE, DeliveryMode, Hmac, TLS_CERT_FILE, TLS_KEY_FILE, WebhookConfig, bounds,
 };
 
 use super::*;
@@ -58,6 +58,7 @@ fn each_field_is_checked_and_named() {
         }),
         ("limits.maxBodyBytes", |c| {
             c.limits.max_body_bytes = 4 << 20;
+            c.delivery.mode = DeliveryMode::Queued;
             c.delivery.backend = telegram_webhook_sidecar_config::Backend::Embedded { max_bytes: 64 << 20 };
         }),
         ("upstream.port", |c| c.upstream.port = 0),

@@ -17,7 +17,7 @@ use telegram_webhook_sidecar_config::{
 };
 
 use super::{
-    Backend, ClientAddress, Delivery, Place, Problem, Rates, SourceAddress, Upstream, certificate,
+    ClientAddress, Delivery, Place, Problem, Rates, SourceAddress, Upstream, certificate,
     problem::Findings,
     rates::within,
     secret::SecretDigest,
@@ -27,7 +27,6 @@ use super::{
 use crate::{
     ingress::{Source, filter::Filter},
     metrics::Tally,
-    queue::journal::Options,
 };
 
 /// Two slots during a rotation, one otherwise.
@@ -107,7 +106,7 @@ impl Webhook {
         let limits = limits(&config, &mut findings);
         let filter = Filter::parse(&config.filter, &mut findings);
         let delivery = Delivery::parse(&config.delivery, &mut findings);
-        fits(&limits, &delivery, &mut findings);
+        fits(&limits, &config.delivery, &mut findings);
         let problems = findings.into_problems();
         // each of these is `None` only together with a problem
         let (Some(host), Some(upstream), Some((certificate, certificate_digest)), true) =
@@ -151,13 +150,10 @@ impl fmt::Debug for Webhook {
 }
 
 /// What is let in can be stored.
-fn fits(limits: &Limits, delivery: &Delivery, findings: &mut Findings<'_>) {
-    if let Some(Backend::Embedded { max_bytes }) = delivery.backend {
-        let longest = Options { max_bytes }.longest_body();
-        if limits.max_body_bytes > longest {
-            let reason = format!("must be at most {longest} with this delivery.backend.maxBytes");
-            findings.field("limits.maxBodyBytes", reason);
-        }
+fn fits(limits: &Limits, delivery: &raw::Delivery, findings: &mut Findings<'_>) {
+    if let Some(longest) = delivery.longest_body().filter(|longest| limits.max_body_bytes > *longest) {
+        let reason = format!("must be at most {longest} with this delivery.backend.maxBytes");
+        findings.field("limits.maxBodyBytes", reason);
     }
 }
 

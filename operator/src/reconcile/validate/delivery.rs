@@ -7,10 +7,11 @@ use std::ops::RangeInclusive;
 
 use telegram_webhook_crds::{BackendSpec, DeliverySpec, EmbeddedSpec, TelegramWebhook};
 use telegram_webhook_sidecar_config::{
-    AnswerAfter, Backend, Consume, Delivery, DeliveryMode, Secret,
+    AnswerAfter, Backend, Consume, Delivery, DeliveryMode, Limits, Room, Secret,
     bounds::{
-        CONCURRENCY, DEAD_LETTER_RETENTION_HOURS, MAX_ATTEMPTS, MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS,
-        MAX_REPLY_METHOD_LENGTH, MAX_REPLY_METHODS, QUEUE_BYTES, UPSTREAM_TIMEOUT_SECONDS,
+        BODY_BYTES, CONCURRENCY, DEAD_LETTER_RETENTION_HOURS, MAX_ATTEMPTS,
+        MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS, MAX_REPLY_METHOD_LENGTH, MAX_REPLY_METHODS, QUEUE_BYTES,
+        UPSTREAM_TIMEOUT_SECONDS,
     },
 };
 
@@ -166,6 +167,28 @@ fn within<N: PartialOrd + std::fmt::Display>(
         let message = format!("{FIELD}.{field}: must be from {} to {}", bounds.start(), bounds.end());
         mistakes.push(Reason::DeliveryInvalid, message);
     }
+}
+
+/// What is let in can be stored.
+pub fn fits(webhook: &TelegramWebhook, limits: &Limits, delivery: &Delivery, mistakes: &mut Mistakes) {
+    let Limits { max_body_bytes, .. } = limits;
+    let is_longer = |longest: &usize| max_body_bytes > longest && BODY_BYTES.contains(max_body_bytes);
+    let Some(longest) = delivery.longest_body().filter(is_longer) else {
+        return;
+    };
+    let declared = webhook.spec.delivery.embedded().and_then(|EmbeddedSpec { size, .. }| size.bytes());
+    let fits = |longest: usize| *max_body_bytes <= longest;
+    let fix = if declared.is_some_and(|bytes| fits(Room::of(bytes).longest_body())) {
+        ", or replace the pods: those there are have less room than spec.delivery.backend.embedded.size says"
+    } else if fits(Room::longest_body_of_any()) {
+        ", or raise spec.delivery.backend.embedded.size"
+    } else {
+        ""
+    };
+    let message = format!(
+        "spec.limits.maxBodyBytes: must be at most {longest} bytes, which are the longest that such a queue can hold; lower it{fix}"
+    );
+    mistakes.push(Reason::LimitsInvalid, message);
 }
 
 /// Where updates wait. A queue is never told of more room than each pod has: one that exceeds its volume's limit is evicted, and

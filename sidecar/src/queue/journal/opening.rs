@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use telegram_webhook_sidecar_config::{LogRoom, Room};
+
 use super::{
     bookkeeper::Known,
     end::Deliveries,
@@ -25,11 +27,6 @@ const QUEUE: &str = "queue";
 const DEAD: &str = "dead";
 /// The folders that hold a log each.
 pub const LOGS: [&str; 2] = [QUEUE, DEAD];
-/// Bytes of a letter besides the body and what it says of the reason, and of what a log puts around it.
-const AROUND_BODY: u64 = 2048;
-/// Smallest segment that a log takes.
-const SMALLEST: u64 = 4096;
-const LARGEST: u64 = 16 << 20;
 
 /// What the embedded queue of a bot may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,26 +76,22 @@ struct FoundLetter {
 // === impl Options ===
 
 impl Options {
-    /// An eighth is for what nobody took.
     fn dead(self) -> log::Options {
-        let max_bytes = (self.max_bytes / 8).max(4 * SMALLEST);
-        log::Options { segment_bytes: segment(max_bytes / 4), max_bytes }
+        log_options(Room::of(self.max_bytes).dead)
     }
 
     fn queue(self) -> log::Options {
-        let max_bytes = self.max_bytes.saturating_sub(self.dead().max_bytes);
-        log::Options { segment_bytes: segment(max_bytes / 8), max_bytes }
+        log_options(Room::of(self.max_bytes).queue)
     }
 
     /// Longest body of an update that can be stored.
     pub fn longest_body(self) -> usize {
-        let segment = self.queue().segment_bytes.min(self.dead().segment_bytes);
-        segment.saturating_sub(AROUND_BODY).try_into().unwrap_or(usize::MAX)
+        Room::of(self.max_bytes).longest_body()
     }
 }
 
-fn segment(bytes: u64) -> u64 {
-    (bytes / SMALLEST * SMALLEST).clamp(SMALLEST, LARGEST)
+fn log_options(LogRoom { max_bytes, segment_bytes }: LogRoom) -> log::Options {
+    log::Options { segment_bytes, max_bytes }
 }
 
 // === impl FoundQueue ===

@@ -77,6 +77,36 @@ fn what_makes_no_sense_is_named_with_its_fix() {
 }
 
 #[test]
+fn a_body_that_the_queue_can_not_hold_is_not_let_in() {
+    let queue = |limit: usize, delivery: &str| {
+        declaring(&format!("limits: {{maxBodyBytes: {limit}}}\n  delivery: {{{delivery}}}"))
+    };
+    let size = "spec.delivery.backend.embedded.size";
+    for (limit, delivery, fix) in [
+        (
+            4 << 20,
+            "backend: {embedded: {size: 64Mi}}",
+            format!(
+                "at most 2095104 bytes, which are the longest that such a queue can hold; lower it, or raise {size}"
+            ),
+        ),
+        (
+            16 << 20,
+            "backend: {embedded: {size: 64Gi}}",
+            "at most 16775168 bytes, which are the longest that such a queue can hold; lower it".to_owned(),
+        ),
+    ] {
+        let mistake = mistake(&queue(limit, delivery), &found());
+        assert_mistake(&mistake, Reason::LimitsInvalid, "spec.limits.maxBodyBytes", &fix);
+        assert!(mistake.message.ends_with(&fix), "{}", mistake.message);
+    }
+    for delivery in ["backend: {embedded: {size: 256Mi}}", "mode: Synchronous"] {
+        let valid = judge(&queue(4 << 20, delivery), &found()).unwrap();
+        assert_eq!(valid.limits.max_body_bytes, 4 << 20);
+    }
+}
+
+#[test]
 fn a_secret_is_used_only_with_the_label_and_never_quoted() {
     let unlabelled = secret("crm", &[("secret", b"SECRET")]);
     let other = |key: &str| {

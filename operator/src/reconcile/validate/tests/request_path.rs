@@ -153,7 +153,9 @@ fn a_body_as_large_as_telegrams_is_read() {
         let fix = "525312, the most that Telegram sends, to 16777216";
         assert_mistake(&mistake(&webhook, &found()), Reason::LimitsInvalid, "spec.limits.maxBodyBytes", fix);
     }
-    assert!(judge(&declaring("limits: {maxBodyBytes: 16777216}"), &found()).is_ok());
+    // an embedded queue holds a little less
+    let largest = "limits: {maxBodyBytes: 16777216}\n  delivery: {mode: Synchronous}";
+    assert!(judge(&declaring(largest), &found()).is_ok());
 }
 
 #[test]
