@@ -102,6 +102,8 @@ impl App {
             crm: crm.clone(),
             metrics: metrics.clone(),
             readiness: Arc::clone(&readiness),
+            bans: Arc::clone(&bans),
+            policy: reloader.policy(),
             clock: Clock::new(),
             grace: options.shutdown_deadline,
             tasks: deliveries.clone(),

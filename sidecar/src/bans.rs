@@ -8,6 +8,7 @@
 pub mod exchange;
 mod proven;
 mod register;
+mod sharing;
 
 use std::{
     net::IpAddr,
@@ -19,9 +20,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use telegram_webhook_sidecar_config::bounds::BAN_DURATION_SECONDS;
+use tokio::{sync::broadcast, time::Instant};
 
+pub use self::sharing::share;
 use self::{
+    exchange::{News, SharedBan},
     proven::Proven,
     register::{Ban, Register},
 };
@@ -29,6 +33,7 @@ use crate::{
     address::{self, AddressKey},
     config::Policy,
     metrics::Metrics,
+    queue::{Clock, from_millis, millis},
     sliding_window::Windows,
 };
 
@@ -42,6 +47,9 @@ pub struct Bans {
     register: Mutex<Register>,
     /// Whether the register holds anything: mostly it doesn't, and every connection asks.
     any: AtomicBool,
+    /// What is decided here, for whoever tells others.
+    decisions: broadcast::Sender<News>,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -72,6 +80,8 @@ impl Bans {
             proven: Proven::new(),
             register: Mutex::default(),
             any: AtomicBool::new(false),
+            decisions: broadcast::Sender::new(sharing::MAX_UNTOLD),
+            clock: Clock::new(),
             metrics,
         }
     }
@@ -110,7 +120,9 @@ impl Bans {
         let until = now + rule.duration;
         let mut register = self.register();
         register.expire(now);
-        register.add(client, Ban { failures, until });
+        let ban = Ban { failures, until, own: true };
+        register.add(client, ban);
+        self.decided(News::Ban(self.shared(client, ban, now)));
         self.publish(&register);
         drop(register);
         self.metrics.banned();
@@ -140,10 +152,72 @@ impl Bans {
         let client = address::key(client);
         let mut register = self.expire(Instant::now());
         register.remove(client).ok_or(NotLifted::NotBanned)?;
+        self.decided(News::Lift(client));
         self.publish(&register);
         drop(register);
         tracing::warn!(%client, "ban lifted");
         Ok(())
+    }
+
+    /// What another sidecar decided, or we did. Whom this one never bans it doesn't ban whatever others say.
+    fn hear(&self, policy: &Policy, news: News) {
+        let now = Instant::now();
+        let mut register = self.register();
+        register.expire(now);
+        match news {
+            News::Lift(client) => drop(register.remove(client)),
+            News::Ban(ban) if self.may_follow(policy, ban.client) => {
+                let SharedBan { client, failures, until } = ban;
+                let lasts = until.duration_since(self.clock.now()).unwrap_or_default();
+                let lasts = lasts.min(Duration::from_secs(*BAN_DURATION_SECONDS.end()));
+                let own = register.get(client).is_some_and(|former| former.own);
+                if !lasts.is_zero() {
+                    register.add(client, Ban { failures, until: now + lasts, own });
+                }
+            }
+            News::Ban(_) => {}
+        }
+        self.publish(&register);
+        drop(register);
+        let (event, client) = news.of();
+        tracing::debug!(%client, event, "heard of a ban");
+    }
+
+    fn may_follow(&self, policy: &Policy, client: AddressKey) -> bool {
+        let address = exchange::first_address(client);
+        policy.stranger_rules().ban.is_some()
+            && address::is_global(address)
+            && !policy.listed(address)
+            && !self.proven.contains(&client)
+    }
+
+    /// What is decided here from now on.
+    fn decisions(&self) -> broadcast::Receiver<News> {
+        self.decisions.subscribe()
+    }
+
+    /// The bans that this sidecar decided itself.
+    fn own(&self) -> Vec<News> {
+        let now = Instant::now();
+        let register = self.expire(now);
+        let own = register.iter().filter(|(_, ban)| ban.own);
+        own.map(|(client, ban)| News::Ban(self.shared(client, ban, now))).collect()
+    }
+
+    /// Whether nobody needs to be told any more.
+    fn is_over(&self, news: &News) -> bool {
+        matches!(news, News::Ban(ban) if ban.until <= self.clock.now())
+    }
+
+    fn shared(&self, client: AddressKey, ban: Ban, now: Instant) -> SharedBan {
+        let until = self.clock.now() + ban.until.saturating_duration_since(now);
+        SharedBan { client, failures: ban.failures, until: from_millis(millis(until)) }
+    }
+
+    /// Called with the register locked, so that decisions are told in their order.
+    fn decided(&self, news: News) {
+        // mostly there is nobody to be told
+        self.decisions.send(news).ok();
     }
 
     /// Forgets the bans that are over, for whoever is about to look at their number.

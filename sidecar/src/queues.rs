@@ -20,6 +20,7 @@ use self::open::Open;
 pub use self::open::OpenError;
 use crate::{
     app::Readiness,
+    bans::Bans,
     config::{AnswerAfter, Backend, CurrentPolicy, DeliveryMode, Policy, Webhook},
     delivery::Crm,
     metrics::Metrics,
@@ -49,6 +50,10 @@ pub struct Parts {
     pub crm: Crm,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
+    /// Shared with whoever shares a queue.
+    pub bans: Arc<Bans>,
+    /// Says whom nobody bans.
+    pub policy: CurrentPolicy,
     pub clock: Clock,
     /// How long a queue may take to be emptied and closed.
     pub grace: Duration,

@@ -1,7 +1,7 @@
 //! Updates wait in Redis.
 
 mod arrangements;
-mod bans;
+pub mod bans;
 mod failures;
 mod sharing;
 

@@ -18,6 +18,7 @@ mod queued;
 mod refuses;
 mod reload;
 mod secrets;
+mod shared_bans;
 mod signature;
 mod stand_alone;
 mod store_only;

@@ -21,6 +21,8 @@ pub(super) struct Register {
 pub(super) struct Ban {
     pub(super) failures: u32,
     pub(super) until: Instant,
+    /// Whether this sidecar decided it.
+    pub(super) own: bool,
 }
 
 // === impl Register ===
@@ -79,7 +81,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn in_a_full_register_the_ban_that_ends_first_gives_way() {
         let now = Instant::now();
-        let ban = |seconds| Ban { failures: 1, until: now + Duration::from_secs(seconds) };
+        let ban = |seconds| Ban { failures: 1, until: now + Duration::from_secs(seconds), own: true };
         let mut register = Register::default();
         register.add(client(0), ban(2));
         register.add(client(1), ban(1));
@@ -94,7 +96,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_second_ban_replaces_the_first_and_each_ends_in_its_time() {
         let now = Instant::now();
-        let ban = |seconds| Ban { failures: 1, until: now + Duration::from_secs(seconds) };
+        let ban = |seconds| Ban { failures: 1, until: now + Duration::from_secs(seconds), own: true };
         let mut register = Register::default();
         register.add(client(0), ban(1));
         register.add(client(0), ban(3));

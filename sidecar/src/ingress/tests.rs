@@ -32,22 +32,25 @@ fn ingress() -> Ingress {
     let metrics = Metrics::new();
     let state = tempfile::tempdir().unwrap();
     let crm = Crm::new(metrics.clone(), TaskTracker::new());
+    let (bans, policy) = (Arc::new(Bans::new(metrics.clone())), policy(&[a, raw_config("b")]));
     Ingress {
         queues: Arc::new(Queues::new(queues::Parts {
             state_dir: state.path().to_owned(),
             crm: crm.clone(),
             metrics: metrics.clone(),
             readiness: Arc::default(),
+            bans: Arc::clone(&bans),
+            policy: Arc::clone(&policy),
             clock: Clock::new(),
             grace: Duration::from_secs(1),
             tasks: TaskTracker::new(),
             store_only: false,
         })),
-        policy: policy(&[a, raw_config("b")]),
+        policy,
         // the files live on until they are closed
         dedup: Dedup::open(state.path(), metrics.clone(), SystemTime::now()).unwrap(),
         crm,
-        bans: Arc::new(Bans::new(metrics.clone())),
+        bans,
         metrics,
         readiness: Arc::default(),
         sources: Arc::new(Sources::new(Metrics::new())),

@@ -7,10 +7,12 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Parts;
+#[cfg(any(feature = "redis", feature = "rabbitmq"))]
+use crate::bans::{self, exchange::Exchange};
 #[cfg(feature = "rabbitmq")]
-use crate::queue::rabbitmq::RabbitMqQueue;
+use crate::queue::rabbitmq::{RabbitMqBans, RabbitMqQueue};
 #[cfg(feature = "redis")]
-use crate::queue::redis::RedisQueue;
+use crate::queue::redis::{RedisBans, RedisQueue};
 use crate::{
     config::{Backend, DeliveryMode, Webhook},
     delivery::{BreakerState, Dispatcher, Random, Settled, Settlements, keep_house},
@@ -78,7 +80,8 @@ impl Open {
         let backend = if parts.store_only { backend.clone().for_others() } else { Some(backend.clone()) };
         let Some(backend) = backend else { return Ok(None) };
         let consume = backend.consume();
-        let backend = AnyQueue::open(&backend, &dir, webhook.bot_id, parts.clock).await?;
+        let settings = backend;
+        let backend = AnyQueue::open(&settings, &dir, webhook.bot_id, parts.clock).await?;
         let (webhook_sender, follows) = watch::channel(Arc::clone(webhook));
         let (breaker_sender, breaker) = watch::channel(BreakerState::Closed);
         let open = Self {
@@ -98,8 +101,28 @@ impl Open {
             // the CRM or another sidecar takes the updates out
             (Consume::Queue, backend) => ask!(backend, queue => open.keep(Arc::clone(queue), follows, parts)),
         }
+        open.share_bans(&settings, webhook.bot_id, parts)?;
         open.tasks.close();
         Ok(Some(open))
+    }
+
+    /// Whom one sidecar bans, all ban that share the queue.
+    fn share_bans(&self, backend: &Backend, bot_id: i64, parts: &Parts) -> Result<(), OpenError> {
+        match backend {
+            Backend::Embedded { .. } => {}
+            #[cfg(feature = "redis")]
+            Backend::Redis(settings) => self.share(RedisBans::open(settings.clone(), bot_id), parts),
+            #[cfg(feature = "rabbitmq")]
+            Backend::RabbitMq(settings) => self.share(RabbitMqBans::open(settings.clone(), bot_id)?, parts),
+        }
+        Ok(())
+    }
+
+    #[cfg(any(feature = "redis", feature = "rabbitmq"))]
+    fn share(&self, exchange: impl Exchange, parts: &Parts) {
+        let (bans, policy) = (Arc::clone(&parts.bans), Arc::clone(&parts.policy));
+        let sharing = bans::share(exchange, bans, policy, self.stop.clone());
+        parts.tasks.spawn(self.tasks.track_future(sharing));
     }
 
     fn dispatch<Q: Queue>(

@@ -29,6 +29,8 @@ impl Site {
         let queues = Arc::new(Queues::new(Parts {
             state_dir: state.path().to_owned(),
             crm: Crm::new(metrics.clone(), tasks.clone()),
+            bans: Arc::new(Bans::new(metrics.clone())),
+            policy: CurrentPolicy::default(),
             metrics,
             readiness: Arc::clone(&readiness),
             clock: Clock::new(),

@@ -12,7 +12,11 @@ use telegram_webhook_sidecar::{
 use telegram_webhook_sidecar_config::{Redis, RedisTls, RedisTopology, Secret};
 use telegram_webhook_tests::{pki::Authority, wait};
 
-use super::{BOT, redis, settings};
+use super::{
+    BOT,
+    bans::{hears, news},
+    redis, settings,
+};
 use telegram_webhook_tests::servers::{
     redis::{RedisServer, USER},
     redis_groups::{RedisCluster, SERVICE, WatchedRedis},
@@ -104,8 +108,10 @@ async fn with_tls_and_a_user_that_may_no_more_than_it_must_all_goes_round() -> a
     let queue = open(guarded(&authority, NAME)?)?;
     goes_round(&queue).await?;
     queue.close().await?;
-    let bans = RedisBans::open(guarded(&authority, NAME)?, Clock::new());
-    assert_eq!(bans.changed().await?, Some(vec![]));
+    let bans = RedisBans::open(guarded(&authority, NAME)?, BOT);
+    let [ban, _] = news("203.0.113.9");
+    bans.tell(&ban).await?;
+    hears(&bans, &[ban]).await?;
     for stranger in [guarded(&Authority::new()?, NAME)?, guarded(&authority, "other.example.com")?] {
         let refused = open(stranger)?.append(update(7, 9)).await;
         assert!(matches!(refused, Err(QueueError::Broken(_))), "{refused:?}");

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The user that may do what the sidecar's manual asks for, and no more.
 pub const USER: &str = "sidecar";
 /// What that user may do.
-pub const MAY: &str = "~telegram-webhook:* +@stream +@hash +@sortedset +@connection +get +incr +time +evalsha +script|load \
+pub const MAY: &str = "~telegram-webhook:* +@stream +@hash +@sortedset +@connection +incr +time +evalsha +script|load \
                    +memory|usage +config|get +role +cluster|slots";
 
 /// A redis-server, or a sentinel.

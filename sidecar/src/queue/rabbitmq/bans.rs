@@ -1,15 +1,7 @@
-//! Bans that sidecars share through RabbitMQ: a stream of what was banned and lifted, for all pods that use the same virtual host and name
-//! prefix.
+//! Bans that the sidecars of a webhook share through RabbitMQ: a stream of what they decided.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use lapin::{Channel, Connection, types::ShortString};
-use tokio::{sync::watch, time::sleep};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use lapin::{Channel, types::ShortString};
+use tokio::sync::watch;
 
 use super::{
     connection,
@@ -18,168 +10,72 @@ use super::{
     topology,
 };
 use crate::{
-    address::AddressKey,
-    bans::exchange::{self, Exchange, SharedBan},
+    bans::exchange::{Exchange, News, SharedBan},
     config::RabbitMqSettings,
-    queue::{Clock, QueueError, from_millis, millis},
+    queue::{QueueError, from_millis, millis},
 };
 
-/// Pause before the next attempt to connect: nobody waits for it.
-const PAUSE: Duration = Duration::from_secs(2);
-/// As many as a sidecar remembers.
-const MAX: usize = 1 << 16;
-const BAN: &str = "ban";
-const LIFT: &str = "lift";
+const CLIENT: &str = "client";
+const FAILURES: &str = "failures";
+const UNTIL: &str = "until";
 
-/// What sidecars banned.
+/// What the sidecars of a bot decided.
 pub struct RabbitMqBans {
-    shared: Arc<Shared>,
-    _ended_when_dropped: DropGuard,
-}
-
-struct Shared {
     settings: RabbitMqSettings,
     name: ShortString,
-    clock: Clock,
     log: Log,
-    known: Mutex<Known>,
-    /// Where bans are told, or why they can't be.
-    publisher: watch::Sender<Result<Channel, QueueError>>,
-}
-
-struct Known {
-    bans: BTreeMap<AddressKey, SharedBan>,
-    /// Since somebody asked, if anybody did.
-    is_changed: bool,
+    /// Where decisions are told, while there is a connection.
+    publisher: watch::Sender<Option<Channel>>,
 }
 
 // === impl RabbitMqBans ===
 
 impl RabbitMqBans {
-    pub fn open(settings: RabbitMqSettings, clock: Clock) -> Result<Self, QueueError> {
-        let name = ShortString::from(format!("{}.bans", settings.name_prefix));
+    /// Connects when it is followed.
+    pub fn open(settings: RabbitMqSettings, bot_id: i64) -> Result<Self, QueueError> {
+        let name = topology::bans(&settings.name_prefix, bot_id);
         let no_random = |_| QueueError::Broken("the system has no random numbers".to_owned());
-        let not_yet = QueueError::Unavailable("RabbitMQ has not answered yet".to_owned());
-        let shared = Arc::new(Shared {
-            log: Log::new(name.clone()).map_err(no_random)?,
-            publisher: watch::Sender::new(Err(not_yet)),
-            known: Mutex::new(Known { bans: BTreeMap::new(), is_changed: true }),
-            settings,
-            name,
-            clock,
-        });
-        let ended = CancellationToken::new();
-        let keeping = Arc::clone(&shared);
-        tokio::spawn(ended.clone().run_until_cancelled_owned(async move { keeping.keep().await }));
-        Ok(Self { shared, _ended_when_dropped: ended.drop_guard() })
+        let log = Log::new(name.clone()).map_err(no_random)?;
+        Ok(Self { settings, name, log, publisher: watch::Sender::new(None) })
     }
 
-    async fn tell(&self, event: &str, headers: Headers) -> Result<(), QueueError> {
-        let publisher = self.shared.publisher.borrow().clone()?;
-        self.shared.log.write(&publisher, event, headers, b"").await.map(drop)
+    async fn read(&self, mut take: impl FnMut(News) + Send) -> Result<QueueError, QueueError> {
+        let connection = connection::connect(&self.settings).await?;
+        topology::declare_bans(&connection, self.name.clone()).await?;
+        self.publisher.send_replace(Some(connection::publisher(&connection).await?));
+        let heard = |entry| {
+            if let Some(news) = news(&entry) {
+                take(news);
+            }
+        };
+        Ok(self.log.follow(&connection, heard).await)
     }
 }
 
 impl Exchange for RabbitMqBans {
-    type Error = QueueError;
-
-    async fn ban(&self, ban: SharedBan) -> Result<(), QueueError> {
-        let SharedBan { client, failures, until } = ban;
-        let mut headers = of_client(client);
-        headers.time("failures", failures.into());
-        headers.time("until", millis(until));
-        self.tell(BAN, headers).await
-    }
-
-    async fn lift(&self, client: AddressKey) -> Result<(), QueueError> {
-        self.tell(LIFT, of_client(client)).await
-    }
-
-    async fn changed(&self) -> Result<Option<Vec<SharedBan>>, QueueError> {
-        let now = self.shared.clock.now();
-        let mut known = self.shared.known();
-        if !std::mem::take(&mut known.is_changed) {
-            return Ok(None);
+    async fn tell(&self, news: &News) -> Result<(), QueueError> {
+        let not_yet = || QueueError::Unavailable("there is no connection to RabbitMQ".to_owned());
+        let publisher = self.publisher.borrow().clone().ok_or_else(not_yet)?;
+        let (event, client) = news.of();
+        let mut headers = Headers::default();
+        headers.text(CLIENT, &client.to_string());
+        if let News::Ban(SharedBan { failures, until, .. }) = news {
+            headers.time(FAILURES, (*failures).into());
+            headers.time(UNTIL, millis(*until));
         }
-        let in_force = known.bans.values().filter(|ban| ban.until > now).cloned();
-        Ok(Some(in_force.collect()))
+        self.log.write(&publisher, event, headers, b"").await.map(drop)
+    }
+
+    async fn follow(&self, take: impl FnMut(News) + Send) -> QueueError {
+        let ended = self.read(take).await;
+        self.publisher.send_replace(None);
+        ended.unwrap_or_else(|error| error)
     }
 }
 
-fn of_client(client: AddressKey) -> Headers {
-    let mut headers = Headers::default();
-    headers.text("client", &client.to_string());
-    headers
-}
-
-// === impl Shared ===
-
-impl Shared {
-    async fn keep(&self) {
-        loop {
-            let problem = match self.connect().await {
-                Ok((connection, publisher)) => {
-                    drop(self.publisher.send_replace(Ok(publisher)));
-                    self.log.follow(&connection, |entry| self.read(&entry)).await
-                }
-                Err(error) => error,
-            };
-            tracing::warn!(error = %problem, "no bans are shared");
-            drop(self.publisher.send_replace(Err(problem)));
-            sleep(PAUSE).await;
-        }
-    }
-
-    async fn connect(&self) -> Result<(Connection, Channel), QueueError> {
-        let connection = connection::connect(&self.settings).await?;
-        topology::declare_bans(&connection, self.name.clone()).await?;
-        let publisher = connection::publisher(&connection).await?;
-        Ok((connection, publisher))
-    }
-
-    fn read(&self, entry: &Entry) {
-        let now = self.clock.now();
-        let mut known = self.known();
-        if known.apply(entry) {
-            known.is_changed = true;
-            known.bans.retain(|_, ban| ban.until > now);
-        }
-        while known.bans.len() > MAX {
-            // the one that ends first gives way
-            let first = known.bans.values().min_by_key(|ban| ban.until).map(|ban| ban.client);
-            first.and_then(|client| known.bans.remove(&client));
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Known ===
-
-impl Known {
-    /// True if the entry says something; what a later version may write otherwise is none of ours.
-    fn apply(&mut self, Entry { headers, .. }: &Entry) -> bool {
-        let said = || {
-            let client = exchange::client(&headers.as_text("client")?)?;
-            Some((headers.as_text(EVENT)?, client))
-        };
-        let Some((event, client)) = said() else { return false };
-        match event.as_str() {
-            BAN => {
-                let failures = headers.as_count("failures").and_then(|failures| failures.try_into().ok());
-                let (Some(failures), Some(until)) = (failures, headers.as_count("until")) else {
-                    return false;
-                };
-                self.bans.insert(client, SharedBan { client, failures, until: from_millis(until) });
-                true
-            }
-            LIFT => {
-                self.bans.remove(&client);
-                true
-            }
-            _ => false,
-        }
-    }
+fn news(Entry { headers, .. }: &Entry) -> Option<News> {
+    News::read(&headers.as_text(EVENT)?, &headers.as_text(CLIENT)?, || {
+        let failures = headers.as_count(FAILURES)?.try_into().ok()?;
+        Some((failures, from_millis(headers.as_count(UNTIL)?)))
+    })
 }

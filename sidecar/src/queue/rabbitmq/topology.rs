@@ -130,6 +130,11 @@ impl Names {
     }
 }
 
+/// The stream that says whom the sidecars of a bot banned.
+pub fn bans(prefix: &str, bot_id: i64) -> ShortString {
+    format!("{prefix}.{bot_id}.bans").into()
+}
+
 /// Makes the stream of bans, if it isn't there.
 pub async fn declare_bans(connection: &Connection, name: ShortString) -> Result<(), QueueError> {
     let arguments = [

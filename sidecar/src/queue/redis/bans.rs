@@ -1,84 +1,89 @@
-//! Bans that sidecars share through Redis: those of all pods that use the same server and key prefix.
+//! Bans that the sidecars of a webhook share through Redis: a stream of what they decided.
 
 use std::time::Duration;
 
-use redis::{Script, ScriptInvocation};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::sleep};
 
-use super::server::Server;
+use super::{keys, server::Server};
 use crate::{
-    address::AddressKey,
-    bans::exchange::{self, Exchange, SharedBan},
+    bans::exchange::{Exchange, MAX, News, SharedBan},
     config::RedisSettings,
-    queue::{Clock, QueueError, from_millis, millis},
+    queue::{QueueError, from_millis, millis},
 };
 
 /// Within which the server must have answered: nobody waits for it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// As many as a sidecar remembers.
-const MAX: usize = 1 << 16;
+/// Between two looks.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Entries that are read in one step.
+const PAGE: usize = 512;
 
-/// What the server says: the version, and client, end and failures of each ban.
-type Answer = (u64, Vec<(String, u64, u32)>);
+const EVENT: &str = "event";
+const CLIENT: &str = "client";
+const FAILURES: &str = "failures";
+const UNTIL: &str = "until";
 
+/// An entry's id, and its fields and their values in turn.
+type Entry = (String, Vec<String>);
+
+/// What the sidecars of a bot decided.
 pub struct RedisBans {
     server: Server,
-    script: Script,
-    /// Ends, failures, version.
-    keys: [String; 3],
-    clock: Clock,
-    /// The version that was read last.
-    read: Mutex<Option<u64>>,
+    stream: String,
+    /// The entry that was read last.
+    place: Mutex<String>,
 }
 
 // === impl RedisBans ===
 
 impl RedisBans {
-    pub fn open(settings: RedisSettings, clock: Clock) -> Self {
-        let keys = ["ends", "failures", "version"];
-        let keys = keys.map(|name| format!("{}{{bans}}:{name}", settings.key_prefix));
-        let server = Server::new(settings, ANSWER_WITHIN);
-        let script = Script::new(include_str!("scripts/bans.lua"));
-        Self { server, script, keys, clock, read: Mutex::default() }
+    /// Connects when it must.
+    pub fn open(settings: RedisSettings, bot_id: i64) -> Self {
+        let stream = keys::bans(&settings.key_prefix, bot_id);
+        Self { server: Server::new(settings, ANSWER_WITHIN), stream, place: Mutex::new("0-0".to_owned()) }
     }
 
-    fn script(&self, what: &str) -> ScriptInvocation<'_> {
-        let mut script = self.script.prepare_invoke();
-        script.key(&self.keys).arg(millis(self.clock.now())).arg(what);
-        script
+    async fn read(&self, take: &mut (impl FnMut(News) + Send)) -> Result<(), QueueError> {
+        let mut place = self.place.lock().await;
+        loop {
+            let mut command = redis::cmd("XRANGE");
+            command.arg(&self.stream).arg(format!("({place}")).arg("+").arg("COUNT").arg(PAGE);
+            let page: Vec<Entry> = self.server.query(&command).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            place.clone_from(last);
+            page.iter().filter_map(|(_, fields)| news(fields)).for_each(&mut *take);
+        }
     }
 }
 
 impl Exchange for RedisBans {
-    type Error = QueueError;
-
-    async fn ban(&self, ban: SharedBan) -> Result<(), QueueError> {
-        let SharedBan { client, failures, until } = ban;
-        let mut script = self.script("ban");
-        script.arg(client.to_string()).arg(millis(until)).arg(failures).arg(MAX);
-        self.server.run::<Answer>(&script).await.map(drop)
-    }
-
-    async fn lift(&self, client: AddressKey) -> Result<(), QueueError> {
-        let mut script = self.script("lift");
-        script.arg(client.to_string());
-        self.server.run::<Answer>(&script).await.map(drop)
-    }
-
-    async fn changed(&self) -> Result<Option<Vec<SharedBan>>, QueueError> {
-        let mut read = self.read.lock().await;
-        let known = read.map_or_else(|| "none".to_owned(), |version| version.to_string());
-        let mut script = self.script("read");
-        script.arg(known);
-        let (version, bans): Answer = self.server.run(&script).await?;
-        if *read == Some(version) {
-            return Ok(None);
+    async fn tell(&self, news: &News) -> Result<(), QueueError> {
+        let (event, client) = news.of();
+        let mut command = redis::cmd("XADD");
+        command.arg(&self.stream).arg("MAXLEN").arg("~").arg(MAX).arg("*");
+        command.arg(EVENT).arg(event).arg(CLIENT).arg(client.to_string());
+        if let News::Ban(SharedBan { failures, until, .. }) = news {
+            command.arg(FAILURES).arg(*failures).arg(UNTIL).arg(millis(*until));
         }
-        *read = Some(version);
-        let bans = bans.into_iter().filter_map(|(client, until, failures)| {
-            // what a later version may write otherwise is none of ours
-            Some(SharedBan { client: exchange::client(&client)?, failures, until: from_millis(until) })
-        });
-        Ok(Some(bans.collect()))
+        self.server.query::<String>(&command).await.map(drop)
     }
+
+    async fn follow(&self, mut take: impl FnMut(News) + Send) -> QueueError {
+        loop {
+            if let Err(error) = self.read(&mut take).await {
+                return error;
+            }
+            sleep(PERIOD).await;
+        }
+    }
+}
+
+fn news(fields: &[String]) -> Option<News> {
+    let value = |name: &str| {
+        let mut pairs = fields.chunks_exact(2).filter_map(|pair| Some((pair.first()?, pair.last()?)));
+        pairs.find_map(|(found, value)| (found == name).then_some(value.as_str()))
+    };
+    News::read(value(EVENT)?, value(CLIENT)?, || {
+        Some((value(FAILURES)?.parse().ok()?, from_millis(value(UNTIL)?.parse().ok()?)))
+    })
 }

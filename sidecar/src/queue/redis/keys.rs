@@ -26,11 +26,20 @@ pub(super) struct Keys {
     streams: Vec<String>,
 }
 
+/// The stream of what the sidecars of a bot decided about clients.
+pub(super) fn bans(prefix: &str, bot_id: i64) -> String {
+    key(prefix, bot_id, "bans")
+}
+
+fn key(prefix: &str, bot_id: i64, name: &str) -> String {
+    format!("{prefix}{{{bot_id}}}:{name}")
+}
+
 // === impl Keys ===
 
 impl Keys {
     pub(super) fn new(prefix: &str, bot_id: i64) -> Self {
-        let key = |name: &str| format!("{prefix}{{{bot_id}}}:{name}");
+        let key = |name: &str| self::key(prefix, bot_id, name);
         Self {
             known: key("known"),
             given_out: key("given-out"),
