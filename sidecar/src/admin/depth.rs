@@ -4,6 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use http::Method;
 use serde::{Deserialize, Serialize};
+use telegram_webhook_sidecar_config::Consume;
 
 use super::{
     client::{AskError, ask},
@@ -18,6 +19,9 @@ pub(super) const PATH: &str = "/queue";
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub webhook: String,
+    /// Who takes the updates out.
+    #[serde(default)]
+    pub consume: Consume,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
     /// Why that isn't known.
@@ -45,11 +49,12 @@ pub(super) async fn entries(queues: &dyn Queues) -> Vec<Entry> {
     names.sort_unstable();
     let mut entries = Vec::new();
     for webhook in names {
+        let consume = queues.consume(&webhook);
         entries.push(match queues.depth(&webhook).await {
-            Ok(depth) => Entry { webhook, waiting: Some(depth.into()), error: None },
+            Ok(depth) => Entry { webhook, consume, waiting: Some(depth.into()), error: None },
             // gone since
             Err(QueueError::Closed) => continue,
-            Err(error) => Entry { webhook, waiting: None, error: Some(error.to_string()) },
+            Err(error) => Entry { webhook, consume, waiting: None, error: Some(error.to_string()) },
         });
     }
     entries
@@ -72,16 +77,17 @@ pub fn shown(entries: &[Entry]) -> String {
 // === impl Entry ===
 
 impl Entry {
-    /// Whether nothing is left to deliver, as far as is known.
+    /// Whether nothing is left to deliver from here, as far as is known.
     pub fn is_empty(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.updates == 0)
+        // what somebody else takes out stays where it is when the sidecar goes
+        self.consume == Consume::Queue || self.waiting.as_ref().is_some_and(|waiting| waiting.updates == 0)
     }
 }
 
 /// A line for people.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { webhook, waiting, error } = self;
+        let Self { webhook, consume, waiting, error } = self;
         write!(f, "{webhook}:")?;
         if let Some(Waiting { updates, oldest, dead_letters, bytes }) = waiting {
             write!(f, " {updates} updates wait")?;
@@ -89,6 +95,9 @@ impl fmt::Display for Entry {
                 write!(f, ", the oldest since {oldest}")?;
             }
             write!(f, "; {dead_letters} were set aside; {bytes} bytes")?;
+            if *consume == Consume::Queue {
+                f.write_str("; somebody else takes them out")?;
+            }
         }
         if let Some(error) = error {
             write!(f, " {error}")?;

@@ -105,15 +105,20 @@ impl fmt::Display for Left {
 mod tests {
     use std::cell::Cell;
 
+    use telegram_webhook_sidecar_config::Consume;
     use tokio::time::Instant;
 
-    use super::{super::depth::Waiting, *};
+    use super::{
+        super::{depth::Waiting, memory::Memory},
+        *,
+    };
+    use crate::queue::QueueError;
 
     const WAIT: Duration = Duration::from_secs(10);
 
     fn entry(updates: u64) -> Entry {
         let waiting = Waiting { updates, oldest: None, dead_letters: 7, bytes: 100 };
-        Entry { webhook: "crm/a".to_owned(), waiting: Some(waiting), error: None }
+        Entry { webhook: "crm/a".to_owned(), consume: Consume::Sidecar, waiting: Some(waiting), error: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -130,6 +135,33 @@ mod tests {
         emptied(WAIT, look).await.unwrap();
         assert_eq!(looks.get(), 3);
         emptied(WAIT, async || Ok(Vec::new())).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_crm_takes_out_itself_is_not_waited_for() {
+        let entries = || {
+            let theirs = Entry { consume: Consume::Queue, ..entry(5) };
+            let unknown = Entry { waiting: None, error: Some("away".to_owned()), ..theirs.clone() };
+            vec![theirs, unknown, entry(0)]
+        };
+        let begun = Instant::now();
+        emptied(WAIT, async || Ok(entries())).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(
+            entries()[0].to_string(),
+            "crm/a: 5 updates wait; 7 were set aside; 100 bytes; somebody else takes them out"
+        );
+        // nor by the sidecar itself, whose containers wait for that
+        for (consume, expected) in [(Consume::Queue, NOTICED_WITHIN), (Consume::Sidecar, WAIT)] {
+            let queues = Memory::of(&["crm/a"]);
+            queues.with("crm/a", |stored| {
+                stored.consume = consume;
+                stored.broken = Some(QueueError::Unavailable("away".to_owned()));
+            });
+            let begun = Instant::now();
+            empty(Arc::default(), Arc::new(queues), WAIT).await;
+            assert_eq!(begun.elapsed(), expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

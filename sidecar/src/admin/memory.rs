@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use telegram_webhook_sidecar_config::{BackendKind, DeliveryState};
+use telegram_webhook_sidecar_config::{BackendKind, Consume, DeliveryState};
 use tokio::task::yield_now;
 
 use super::queues::{Asked, Queues};
@@ -23,6 +23,7 @@ pub(super) struct Memory(Mutex<BTreeMap<String, Stored>>);
 #[derive(Default)]
 pub(super) struct Stored {
     pub(super) letters: Vec<DeadLetter>,
+    pub(super) consume: Consume,
     /// What waits, by the dead letters that it was.
     pub(super) replayed: Vec<DeadLetterId>,
     /// Whether the CRM refuses everything again at once.
@@ -56,6 +57,10 @@ impl Memory {
 impl Queues for Memory {
     fn names(&self) -> Vec<String> {
         self.stored().keys().rev().cloned().collect()
+    }
+
+    fn consume(&self, webhook: &str) -> Consume {
+        self.stored().get(webhook).map(|stored| stored.consume).unwrap_or_default()
     }
 
     fn depth<'a>(&'a self, webhook: &'a str) -> Asked<'a, Depth> {

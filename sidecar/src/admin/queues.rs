@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use telegram_webhook_sidecar_config::DeliveryState;
+use telegram_webhook_sidecar_config::{Consume, DeliveryState};
 
 use super::query::QueryError;
 use crate::queue::{DeadLetter, DeadLetterId, Depth, QueueError, Selection};
@@ -15,6 +15,9 @@ pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, QueueError>> + Sen
 pub trait Queues: Send + Sync + 'static {
     /// Names of the webhooks.
     fn names(&self) -> Vec<String>;
+
+    /// Who takes updates out; what is usual where there is no such queue.
+    fn consume(&self, webhook: &str) -> Consume;
 
     fn depth<'a>(&'a self, webhook: &'a str) -> Asked<'a, Depth>;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use telegram_webhook_sidecar_config::DeliveryState;
+use telegram_webhook_sidecar_config::{Consume, DeliveryState};
 
 use super::{Queues, open::Open};
 use crate::{
@@ -22,6 +22,10 @@ impl Queues {
 impl AdminQueues for Queues {
     fn names(&self) -> Vec<String> {
         self.open.load().values().map(|open| open.name().to_string()).collect()
+    }
+
+    fn consume(&self, webhook: &str) -> Consume {
+        self.named(webhook).map(|open| open.consume).unwrap_or_default()
     }
 
     fn depth<'a>(&'a self, webhook: &'a str) -> Asked<'a, Depth> {

@@ -35,7 +35,7 @@ pub enum OpenError {
 pub(super) struct Open {
     pub(super) backend: AnyQueue,
     raw_backend: raw::Backend,
-    consume: Consume,
+    pub(super) consume: Consume,
     webhook: watch::Sender<Arc<Webhook>>,
     settlements: Settlements,
     breaker: watch::Receiver<BreakerState>,
