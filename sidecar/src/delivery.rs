@@ -12,5 +12,5 @@ pub use self::{
     breaker::BreakerState,
     crm::{Crm, Delivered, DeliveryError},
     dispatcher::{Dispatcher, Recipient, Settled, Settlements, keep_house},
-    reply::Reply,
+    reply::{Reply, Withheld},
 };

@@ -95,6 +95,39 @@ async fn every_2xx_of_the_crm_is_a_bare_200() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn an_answer_that_telegram_does_not_get_is_counted_by_its_reason() -> anyhow::Result<()> {
+    let fixture = Fixture::start_with(|config| {
+        config.delivery.reply_methods = vec!["sendMessage".to_owned()];
+    })
+    .await?;
+    let json = "application/json";
+    let (call, other) = (r#"{"method":"sendMessage","chat_id":1}"#, r#"{"method":"leaveChat","chat_id":1}"#);
+    let mut id = 0;
+    for (content_type, body, reason) in [
+        (json, call, None),
+        (json, "", None),
+        (json, other, Some("not_allowed")),
+        (json, r#"{"ok":true}"#, Some("no_call")),
+        ("multipart/form-data; boundary=a", "--a--", Some("form")),
+        ("text/plain", "ok", Some("not_json")),
+    ] {
+        fixture.crm.reply_with(Reply { status: 200, headers: vec![("content-type", content_type)], body });
+        id += 1;
+        let answer = fixture.ask(request(PATH, TOKEN, update(id))).await?;
+        assert_eq!((answer.status, answer.body.as_str()), (200, if body == call { call } else { "" }));
+        let metrics = fixture.admin("GET", "/metrics").await?.body;
+        let withheld = "telegram_webhook_sidecar_replies_withheld_total{";
+        let counted = metrics.lines().filter(|line| line.starts_with(withheld)).count();
+        assert_eq!(counted, usize::try_from(id)?.saturating_sub(2), "{content_type} {body}");
+        if let Some(reason) = reason {
+            let withheld = series("replies_withheld_total", &[("webhook", WEBHOOK), ("reason", reason)]);
+            assert_eq!(fixture.metric(&withheld).await?, 1, "{reason}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn any_other_answer_of_the_crm_means_try_again() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     // one connection: none of these costs Telegram its connection

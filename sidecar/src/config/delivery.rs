@@ -47,7 +47,7 @@ pub enum DeliveryMode {
 }
 
 /// The Bot API methods that a CRM may call in its answer.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplyMethods(BTreeSet<String>);
 
 /// What Telegram ignores in an answer, beside all that begins with `get`. In lower case.

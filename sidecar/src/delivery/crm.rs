@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Response, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -32,7 +32,7 @@ use self::{
 };
 use super::{
     backoff::RetryAfter,
-    reply::{self, Reply},
+    reply::{self, Reply, Withheld},
 };
 use crate::{
     config::{DeliveryMode, ReplyMethods, Webhook},
@@ -139,11 +139,14 @@ impl Shared {
         let mut reply = None;
         if let (DeliveryMode::Synchronous { reply_methods }, true) =
             (&delivery.mode, head.status.is_success())
-            && !reply_methods.is_empty()
-            && reply::is_json(&head.headers)
+            && !body.is_end_stream()
         {
-            // apart, as others' deliveries would be larger by it
-            reply = Box::pin(read_reply(&mut connection, &mut body, reply_methods, deadline)).await;
+            let said = match reply::judge_head(&head.headers, reply_methods) {
+                // apart, as others' deliveries would be larger by it
+                Ok(()) => Box::pin(read_reply(&mut connection, &mut body, reply_methods, deadline)).await,
+                Err(withheld) => Err(withheld),
+            };
+            reply = said.map_err(|withheld| self.metrics.reply_withheld(webhook, withheld)).ok();
         }
         self.finish(upstream.address, connection, body);
         if head.status.is_success() {
@@ -198,9 +201,9 @@ async fn read_reply(
     body: &mut Incoming,
     methods: &ReplyMethods,
     deadline: Instant,
-) -> Option<Reply> {
+) -> Result<Reply, Withheld> {
     let whole = timeout_at(deadline, whole::read(connection, body, reply::MAX_LENGTH)).await;
-    Reply::check(whole.ok()??, methods)
+    Reply::check(whole.unwrap_or(Err(Withheld::Incomplete))?, methods)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use prometheus_client::{
 use super::{Metrics, WebhookLabels};
 use crate::{
     config::Webhook,
-    delivery::BreakerState,
+    delivery::{BreakerState, Withheld},
     queue::{Appended, Depth, QueueError, Reason},
 };
 
@@ -34,6 +34,7 @@ pub(super) struct DeliveryMetrics {
     queue_oldest: Family<WebhookLabels, Fraction>,
     dead_letters: Family<WebhookLabels, Gauge>,
     breaker: Family<WebhookLabels, Gauge>,
+    withheld: Family<ReasonLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -110,6 +111,11 @@ impl DeliveryMetrics {
             "0 while updates go to the CRM, 2 while it is spared after failures, 1 while one is tried",
             self.breaker.clone(),
         );
+        registry.register(
+            "replies_withheld",
+            "Answers of the CRM that Telegram didn't get, by the reason",
+            self.withheld.clone(),
+        );
     }
 }
 
@@ -165,6 +171,12 @@ impl Metrics {
             },
         };
         self.delivery.dead_lettered.get_or_create(&labels).inc();
+    }
+
+    /// Telegram doesn't get what the CRM said.
+    pub fn reply_withheld(&self, webhook: &Webhook, withheld: Withheld) {
+        let labels = ReasonLabels { webhook: Arc::clone(&webhook.name), reason: withheld.label() };
+        self.delivery.withheld.get_or_create(&labels).inc();
     }
 
     pub fn queue_failed(&self, webhook: &Webhook, error: &QueueError) {

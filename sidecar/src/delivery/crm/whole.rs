@@ -6,9 +6,14 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Incoming};
 
 use super::connection::Connection;
+use crate::delivery::Withheld;
 
-/// All of a body; none where it is longer than `most` or breaks off.
-pub(super) async fn read(connection: &mut Connection, body: &mut Incoming, most: usize) -> Option<Bytes> {
+/// All of a body that is no longer than `most`.
+pub(super) async fn read(
+    connection: &mut Connection,
+    body: &mut Incoming,
+    most: usize,
+) -> Result<Bytes, Withheld> {
     let mut whole = BytesMut::new();
     poll_fn(|cx| {
         let mut driven = false;
@@ -17,13 +22,13 @@ pub(super) async fn read(connection: &mut Connection, body: &mut Incoming, most:
                 Poll::Ready(Some(Ok(frame))) => {
                     let data = frame.into_data().unwrap_or_default();
                     if whole.len() + data.len() > most {
-                        return Poll::Ready(None);
+                        return Poll::Ready(Err(Withheld::TooLong));
                     }
                     whole.extend_from_slice(&data);
                     driven = false;
                 }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(None),
-                Poll::Ready(None) => return Poll::Ready(Some(whole.split().freeze())),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Withheld::Incomplete)),
+                Poll::Ready(None) => return Poll::Ready(Ok(whole.split().freeze())),
                 Poll::Pending if driven => return Poll::Pending,
                 Poll::Pending => {
                     connection.drive(cx);

@@ -6,17 +6,49 @@ use crate::{
     test_util::{policy, raw_config},
 };
 
-fn passes(body: impl Into<Bytes>) -> bool {
+fn allowing(methods: &[&str]) -> ReplyMethods {
     let mut config: WebhookConfig = raw_config("a");
     config.delivery.mode = RawMode::Synchronous;
-    config.delivery.reply_methods = vec!["sendMessage".to_owned(), "answerCallbackQuery".to_owned()];
+    config.delivery.reply_methods = methods.iter().map(|method| (*method).to_owned()).collect();
     let policy = policy(&[config]).load_full();
     let DeliveryMode::Synchronous { reply_methods } = &policy.webhooks()[0].delivery.mode else {
         panic!("as configured")
     };
+    reply_methods.clone()
+}
+
+fn check(body: impl Into<Bytes>) -> Result<Reply, Withheld> {
+    Reply::check(body.into(), &allowing(&["sendMessage", "answerCallbackQuery"]))
+}
+
+fn passes(body: impl Into<Bytes>) -> bool {
     let body = body.into();
-    let reply = Reply::check(body.clone(), reply_methods);
-    reply.is_some_and(|reply| reply.into_body() == body)
+    check(body.clone()).is_ok_and(|reply| reply.into_body() == body)
+}
+
+#[test]
+fn it_is_known_why_an_answer_does_not_pass() {
+    for (body, reason) in [
+        ("{\"ok\":true}".to_owned(), Withheld::NoCall),
+        (String::new(), Withheld::NoCall),
+        (r#"{"method":"banChatMember"}"#.to_owned(), Withheld::NotAllowed),
+        (" ".repeat(MAX_LENGTH + 1), Withheld::TooLong),
+    ] {
+        assert_eq!(check(body), Err(reason));
+    }
+    for (content_type, some, none) in [
+        ("application/json", Ok(()), Err(Withheld::NoneAllowed)),
+        ("text/plain", Err(Withheld::NotJson), Err(Withheld::NotJson)),
+        // as aiogram answers
+        ("multipart/form-data; boundary=webhookBoundary", Err(Withheld::Form), Err(Withheld::NoneAllowed)),
+        ("application/x-www-form-urlencoded", Err(Withheld::Form), Err(Withheld::NoneAllowed)),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        assert_eq!(judge_head(&headers, &allowing(&["sendMessage"])), some, "{content_type}");
+        assert_eq!(judge_head(&headers, &allowing(&[])), none, "{content_type}");
+    }
+    assert_eq!(judge_head(&HeaderMap::new(), &allowing(&[])), Err(Withheld::NotJson));
 }
 
 #[test]
