@@ -7,6 +7,8 @@
 
 mod address;
 mod backend;
+#[cfg(any(feature = "rabbitmq", feature = "redis"))]
+mod broker_tls;
 mod certificate;
 mod delivery;
 mod filters;
@@ -31,11 +33,13 @@ use telegram_webhook_sidecar_config::{LoadedConfig, LoadedWebhook};
 
 pub use telegram_webhook_sidecar_config::{AnswerAfter, HmacEncoding};
 
+#[cfg(any(feature = "rabbitmq", feature = "redis"))]
+pub use self::broker_tls::BrokerTls;
 pub(crate) use self::problem::Findings;
 #[cfg(feature = "rabbitmq")]
-pub use self::rabbitmq::{RabbitMqAddress, RabbitMqMistake, RabbitMqSettings, RabbitMqTls};
+pub use self::rabbitmq::{RabbitMqAddress, RabbitMqMistake, RabbitMqSettings};
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisAddress, RedisMistake, RedisSettings, RedisTls};
+pub use self::redis::{RedisAddress, RedisMistake, RedisSettings};
 pub use self::{
     address::{ClientAddress, PortAddresses, SourceAddress},
     backend::Backend,

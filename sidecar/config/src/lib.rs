@@ -13,6 +13,7 @@
 
 mod address;
 pub mod bounds;
+mod broker_tls;
 mod delivery;
 mod delivery_state;
 mod file;
@@ -33,6 +34,7 @@ use sha2::{Digest as _, Sha256};
 use self::parse::{Position, parse_at};
 pub use self::{
     address::{AddressMode, AddressRefusal, AddressSource, ClientAddress, DOCUMENTED_RANGES, SourceAddress},
+    broker_tls::{BrokerTls, ClientCertificate},
     delivery::{AnswerAfter, Backend, Delivery, DeliveryMode, Secret},
     delivery_state::{BackendKind, DeliveryState},
     file::{FileContent, FileWebhook, TlsFiles, parse_file},
@@ -41,8 +43,8 @@ pub use self::{
     kind::Kind,
     limits::{Ban, Limits, Rate},
     parse::ParseError,
-    rabbitmq::{RabbitMq, RabbitMqTls},
-    redis::{ClientCertificate, Consume, Redis, RedisTls, RedisTopology},
+    rabbitmq::RabbitMq,
+    redis::{Consume, Redis, RedisTopology},
     room::{LogRoom, Room},
 };
 

@@ -17,7 +17,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientCertificate, Consume, Secret};
+use crate::{BrokerTls, Consume, Secret};
 
 /// A RabbitMQ, 3.10 or later, that several sidecars can share.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct RabbitMq {
     pub password: Secret,
     /// How connections are encrypted; none for not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<RabbitMqTls>,
+    pub tls: Option<BrokerTls>,
     /// What the names of all queues begin with.
     #[serde(default = "name_prefix")]
     pub name_prefix: String,
@@ -47,21 +47,6 @@ pub struct RabbitMq {
     /// Who takes the updates out again.
     #[serde(default)]
     pub consume: Consume,
-}
-
-/// How connections are encrypted.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct RabbitMqTls {
-    /// Certificates of the authorities that are trusted, PEM; without it those that the system trusts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca: Option<String>,
-    /// The name that the server's certificate must be for, where that isn't its host's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<String>,
-    /// What the sidecar shows of itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_certificate: Option<ClientCertificate>,
 }
 
 fn virtual_host() -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Secret;
+use crate::{BrokerTls, Secret};
 
 /// A Redis that several sidecars can share.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Redis {
     pub database: u32,
     /// How connections are encrypted; none for not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<RedisTls>,
+    pub tls: Option<BrokerTls>,
     /// What the names of all keys begin with.
     #[serde(default = "key_prefix")]
     pub key_prefix: String,
@@ -58,31 +58,6 @@ pub enum RedisTopology {
     Cluster,
 }
 
-/// How connections are encrypted.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct RedisTls {
-    /// Certificates of the authorities that are trusted, PEM; without it those that the system trusts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca: Option<String>,
-    /// The name that the server's certificate must be for, where that isn't its host's. Not for `Cluster`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<String>,
-    /// What the sidecar shows of itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_certificate: Option<ClientCertificate>,
-}
-
-/// A certificate that a server asks for.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ClientCertificate {
-    /// The chain, PEM, leaf first.
-    pub chain: String,
-    /// Its private key, PEM.
-    pub key: Secret,
-}
-
 /// Who takes updates out of a broker.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -105,6 +80,7 @@ fn max_updates() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClientCertificate;
 
     #[test]
     fn little_needs_to_be_said() {
@@ -131,9 +107,9 @@ mod tests {
             username: Some("sidecar".to_owned()),
             password: Some(secret()),
             database: 1,
-            tls: Some(RedisTls {
+            tls: Some(BrokerTls {
                 client_certificate: Some(ClientCertificate { chain: String::new(), key: secret() }),
-                ..RedisTls::default()
+                ..BrokerTls::default()
             }),
             key_prefix: "tg:".to_owned(),
             max_updates: 1,

@@ -1,7 +1,5 @@
 //! Where a RabbitMQ is and how to connect to it, checked. No mistake and no debug output holds a password.
 
-mod tls;
-
 use std::{fmt, net::Ipv6Addr};
 
 use telegram_webhook_sidecar_config::{
@@ -9,7 +7,7 @@ use telegram_webhook_sidecar_config::{
     bounds::{MAX_NAME_PREFIX_LENGTH, PARTITIONS, QUEUED_UPDATES},
 };
 
-pub use self::tls::RabbitMqTls;
+use super::BrokerTls;
 
 /// Longest text that the protocol takes as a name.
 const MAX_NAME_LENGTH: usize = 255;
@@ -22,7 +20,7 @@ pub struct RabbitMqSettings {
     pub virtual_host: String,
     pub username: String,
     pub password: Secret,
-    pub tls: Option<RabbitMqTls>,
+    pub tls: Option<BrokerTls>,
     /// What the names of all queues begin with.
     pub name_prefix: String,
     /// Queues that the lanes of a bot are spread over.
@@ -71,7 +69,8 @@ impl RabbitMqSettings {
         let mut mistakes = Mistakes(Vec::new());
         let addresses = self::addresses(addresses, &mut mistakes);
         check_credentials(virtual_host, username, password, &mut mistakes);
-        let tls = tls.as_ref().map(|tls| RabbitMqTls::parse(tls, &mut mistakes));
+        let tls =
+            tls.as_ref().map(|tls| BrokerTls::parse(tls, &mut |field, reason| mistakes.add(field, reason)));
         let plain = |c: char| c.is_ascii_alphanumeric() || ":.-_/".contains(c);
         if !(1..=MAX_NAME_PREFIX_LENGTH).contains(&name_prefix.len()) || !name_prefix.chars().all(plain) {
             let reason = format!("must be 1 to {MAX_NAME_PREFIX_LENGTH} letters, digits and : . - _ /");

@@ -1,7 +1,5 @@
 //! Where a Redis is and how to connect to it, checked. No mistake and no debug output holds a password.
 
-mod tls;
-
 use std::fmt;
 
 use telegram_webhook_sidecar_config::{
@@ -9,7 +7,7 @@ use telegram_webhook_sidecar_config::{
     bounds::{MAX_DATABASE, MAX_KEY_PREFIX_LENGTH, QUEUED_UPDATES},
 };
 
-pub use self::tls::RedisTls;
+use super::BrokerTls;
 
 /// A Redis, as the configuration describes it.
 #[derive(Debug, Clone)]
@@ -20,7 +18,7 @@ pub struct RedisSettings {
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub database: u32,
-    pub tls: Option<RedisTls>,
+    pub tls: Option<BrokerTls>,
     /// What the names of all keys begin with.
     pub key_prefix: String,
     /// Most updates of a bot that wait.
@@ -66,7 +64,7 @@ impl RedisSettings {
         if !QUEUED_UPDATES.contains(max_updates) {
             mistakes.add("maxUpdates", format!("must be {least} to {most}"));
         }
-        let tls = tls.as_ref().map(|tls| RedisTls::parse(tls, topology, &mut mistakes));
+        let tls = tls.as_ref().map(|tls| tls_of(tls, topology, &mut mistakes));
         match (tls, mistakes.0) {
             (None, mistakes) if mistakes.is_empty() => Ok(None),
             (Some(Some(tls)), mistakes) if mistakes.is_empty() => Ok(Some(tls)),
@@ -115,6 +113,15 @@ fn check_topology(topology: &RedisTopology, mistakes: &mut Mistakes) {
         mistakes.add("topology.service", reason);
     }
     mistakes.credentials("topology.", username.as_deref(), password.as_ref());
+}
+
+fn tls_of(tls: &raw::BrokerTls, topology: &RedisTopology, mistakes: &mut Mistakes) -> Option<BrokerTls> {
+    if *topology == RedisTopology::Cluster && tls.server_name.is_some() {
+        let reason =
+            "is not for a Cluster: let each node's certificate be for the host that the node announces";
+        mistakes.add("tls.serverName", reason);
+    }
+    BrokerTls::parse(tls, &mut |field, reason| mistakes.add(field, reason))
 }
 
 fn check_database(database: u32, topology: &RedisTopology, mistakes: &mut Mistakes) {

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use telegram_webhook_sidecar::queue::{
     Appended, Clock, Outcome, Queue as _, QueueError, Update, rabbitmq::RabbitMqQueue,
 };
-use telegram_webhook_sidecar_config::{Consume, RabbitMq, RabbitMqTls, Secret};
+use telegram_webhook_sidecar_config::{BrokerTls, Consume, RabbitMq, Secret};
 use telegram_webhook_tests::wait;
 use tokio_util::sync::CancellationToken;
 
@@ -161,7 +161,7 @@ async fn who_is_refused_is_told_so_and_shows_no_password() -> anyhow::Result<()>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_can_be_encrypted_and_both_sides_certified() -> anyhow::Result<()> {
     let node = shared().await?;
-    let tls = RabbitMqTls {
+    let tls = BrokerTls {
         ca: Some(node.authority.pem().to_owned()),
         server_name: Some(NAME.to_owned()),
         client_certificate: Some(node.client.clone()),
@@ -174,8 +174,8 @@ async fn connections_can_be_encrypted_and_both_sides_certified() -> anyhow::Resu
     deliver_this(&queue, &update).await?;
     let another = telegram_webhook_tests::pki::Authority::new()?.pem().to_owned();
     let wrong = [
-        RabbitMqTls { server_name: Some("another.test".to_owned()), ..tls.clone() },
-        RabbitMqTls { ca: Some(another), ..tls },
+        BrokerTls { server_name: Some("another.test".to_owned()), ..tls.clone() },
+        BrokerTls { ca: Some(another), ..tls },
     ];
     for tls in wrong {
         let queue = bench.open_with(&RabbitMq { tls: Some(tls), ..bench.rabbitmq.clone() }).await?;

@@ -9,7 +9,7 @@ use telegram_webhook_sidecar::{
         redis::{RedisBans, RedisQueue, Report},
     },
 };
-use telegram_webhook_sidecar_config::{Redis, RedisTls, RedisTopology, Secret};
+use telegram_webhook_sidecar_config::{BrokerTls, Redis, RedisTopology, Secret};
 use telegram_webhook_tests::{pki::Authority, wait};
 
 use super::{
@@ -91,7 +91,7 @@ async fn with_tls_and_a_user_that_may_no_more_than_it_must_all_goes_round() -> a
     let authority = Authority::new()?;
     let server = RedisServer::start_guarded(&authority, NAME, "hush-hush").await?;
     let guarded = |ca: &Authority, name: &str| {
-        let tls = RedisTls {
+        let tls = BrokerTls {
             ca: Some(ca.pem().to_owned()),
             server_name: Some(name.to_owned()),
             client_certificate: None,

@@ -62,9 +62,9 @@ fn what_encrypts_is_checked_and_named() {
         (certificate.pem(), key.serialize_pem())
     };
     let ((chain, key), (_, other_key)) = (authority(), authority());
-    let tls = |change: &dyn Fn(&mut raw::RabbitMqTls)| {
+    let tls = |change: &dyn Fn(&mut raw::BrokerTls)| {
         let client = ClientCertificate { chain: chain.clone(), key: Secret(key.clone()) };
-        let mut tls = raw::RabbitMqTls {
+        let mut tls = raw::BrokerTls {
             ca: Some(chain.clone()),
             server_name: Some("rabbitmq.example.com".to_owned()),
             client_certificate: Some(client),

@@ -85,8 +85,8 @@ fn each_field_is_checked_and_named() {
 fn what_encrypts_is_checked_and_named() {
     let (chain, key) = authority();
     let (_, other_key) = authority();
-    let tls = |change: &dyn Fn(&mut raw::RedisTls)| {
-        let mut tls = raw::RedisTls {
+    let tls = |change: &dyn Fn(&mut raw::BrokerTls)| {
+        let mut tls = raw::BrokerTls {
             ca: Some(chain.clone()),
             server_name: Some("redis.example.com".to_owned()),
             client_certificate: Some(ClientCertificate { chain: chain.clone(), key: Secret(key.clone()) }),
@@ -106,7 +106,7 @@ fn what_encrypts_is_checked_and_named() {
         tls.client_certificate = Some(nothing.clone());
     });
     assert_eq!(all, ["tls.ca", "tls.clientCertificate.chain", "tls.clientCertificate.key"]);
-    let named = raw::RedisTls { server_name: Some("redis".to_owned()), ..raw::RedisTls::default() };
+    let named = raw::BrokerTls { server_name: Some("redis".to_owned()), ..raw::BrokerTls::default() };
     let cluster = raw::Redis { topology: RedisTopology::Cluster, tls: Some(named), ..standalone() };
     assert!(fields(&cluster).contains(&"tls.serverName".to_owned()));
 }

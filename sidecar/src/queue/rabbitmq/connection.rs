@@ -15,7 +15,7 @@ use telegram_webhook_sidecar_config::Secret;
 use tokio::time::timeout;
 
 use crate::{
-    config::{RabbitMqAddress, RabbitMqSettings, RabbitMqTls},
+    config::{BrokerTls, RabbitMqAddress, RabbitMqSettings},
     queue::QueueError,
 };
 
@@ -56,9 +56,10 @@ async fn connect_to(address: &RabbitMqAddress, settings: &RabbitMqSettings) -> l
     let tls = tls.clone();
     let connect = async move |uri: AMQPUri, runtime| {
         let stream = uri.connect_with_config_async(TLSConfig::default(), &runtime).await?;
-        let Some(RabbitMqTls { config, server_name }) = &tls else { return Ok(stream) };
-        let name = server_name.as_ref().unwrap_or(&uri.authority.host);
-        Ok(stream.into_rustls(&RustlsConnector::from(config.clone()), name).await?)
+        let Some(BrokerTls { config, server_name, .. }) = &tls else { return Ok(stream) };
+        let of_host = || uri.authority.host.as_str().into();
+        let name = server_name.as_ref().map_or_else(of_host, |name| name.to_str());
+        Ok(stream.into_rustls(&RustlsConnector::from(config.clone()), &name).await?)
     };
     Connection::connector(uri, default_runtime()?, connect, properties).await
 }

@@ -14,7 +14,7 @@ use telegram_webhook_sidecar_config::{ClientCertificate, RedisTopology, Secret};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::config::{RedisAddress, RedisSettings, RedisTls};
+use crate::config::{BrokerTls, RedisAddress, RedisSettings};
 
 /// Within which there must be a connection, TLS and signing in included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ fn nowhere() -> RedisError {
 /// Connects to one server.
 async fn open(
     address: &RedisAddress,
-    tls: Option<&RedisTls>,
+    tls: Option<&BrokerTls>,
     user: &RedisConnectionInfo,
     answer_within: Duration,
 ) -> RedisResult<MultiplexedConnection> {
@@ -76,7 +76,7 @@ async fn open(
         let socket = TcpStream::connect((host.as_str(), *port)).await?;
         socket.set_nodelay(true)?;
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(answer_within));
-        let Some(RedisTls { config: tls, server_name, .. }) = tls else {
+        let Some(BrokerTls { config: tls, server_name, .. }) = tls else {
             let (connection, driver) = MultiplexedConnection::new_with_config(user, socket, config).await?;
             tokio::spawn(driver);
             return Ok(connection);
@@ -119,7 +119,7 @@ async fn ask_sentinels(
 
 async fn ask_sentinel(
     sentinel: &RedisAddress,
-    tls: Option<&RedisTls>,
+    tls: Option<&BrokerTls>,
     service: &str,
     user: &RedisConnectionInfo,
     answer_within: Duration,
@@ -164,7 +164,7 @@ async fn cluster(
         .retries(CLUSTER_RETRIES)
         .connection_timeout(CONNECT_TIMEOUT)
         .response_timeout(answer_within);
-    if let Some(RedisTls { pem, .. }) = tls {
+    if let Some(BrokerTls { pem, .. }) = tls {
         let client_tls =
             pem.client_certificate.as_ref().map(|ClientCertificate { chain, key: Secret(key) }| {
                 redis::ClientTlsConfig {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use telegram_webhook_crds::{BrokerTlsSpec, RabbitMqSpec, RedisSpec, SecretRef, TopologySpec};
 use telegram_webhook_sidecar_config::{
-    Backend, ClientCertificate, RabbitMq, RabbitMqTls, Redis, RedisTls, RedisTopology, Secret, TLS_CERT_FILE,
+    Backend, BrokerTls, ClientCertificate, RabbitMq, Redis, RedisTopology, Secret, TLS_CERT_FILE,
     TLS_KEY_FILE,
     bounds::{MAX_DATABASE, PARTITIONS, QUEUED_UPDATES},
 };
@@ -66,7 +66,7 @@ pub fn redis(
     within(&format!("{REDIS}.maxUpdates"), &spec.max_updates, &QUEUED_UPDATES, mistakes);
     let (username, password) =
         credentials?.map(|Credentials { username, password }| (username, password)).unzip();
-    let tls = tls?.map(|Pems { ca, client }| RedisTls { ca, server_name, client_certificate: client });
+    let tls = tls?.map(|Pems { ca, client }| BrokerTls { ca, server_name, client_certificate: client });
     Some(Backend::Redis(Box::new(Redis {
         addresses: spec.addresses.clone(),
         topology: topology?,
@@ -127,7 +127,7 @@ pub fn rabbit_mq(
     within(&format!("{RABBIT_MQ}.maxUpdates"), &spec.max_updates, &QUEUED_UPDATES, mistakes);
     let server_name = spec.tls.as_ref().and_then(|tls| tls.server_name.clone());
     let (username, password) = credentials?;
-    let tls = tls?.map(|Pems { ca, client }| RabbitMqTls { ca, server_name, client_certificate: client });
+    let tls = tls?.map(|Pems { ca, client }| BrokerTls { ca, server_name, client_certificate: client });
     Some(Backend::RabbitMq(Box::new(RabbitMq {
         addresses: spec.addresses.clone(),
         virtual_host: spec.virtual_host.clone(),

@@ -1,4 +1,4 @@
-//! How connections to Redis are encrypted, checked.
+//! How connections to a broker are encrypted, checked.
 
 use std::{fmt, sync::Arc};
 
@@ -7,32 +7,30 @@ use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
-use telegram_webhook_sidecar_config::{self as raw, ClientCertificate, RedisTopology, Secret};
+use telegram_webhook_sidecar_config::{self as raw, ClientCertificate, Secret};
 
-use super::Mistakes;
+/// Is told the field and what is wrong with it.
+type Tell<'a> = &'a mut dyn FnMut(&str, &str);
 
 /// How connections are encrypted.
 #[derive(Clone)]
-pub struct RedisTls {
+pub struct BrokerTls {
     pub config: Arc<ClientConfig>,
     /// The name that certificates must be for, where that isn't the host's.
     pub server_name: Option<ServerName<'static>>,
-    /// What it was made of, for a cluster's client, which takes nothing else.
-    pub pem: raw::RedisTls,
+    /// What it was made of, for the client of a Redis Cluster, which takes nothing else.
+    pub pem: raw::BrokerTls,
 }
 
-// === impl RedisTls ===
+// === impl BrokerTls ===
 
-impl RedisTls {
-    pub(super) fn parse(
-        tls: &raw::RedisTls,
-        topology: &RedisTopology,
-        mistakes: &mut Mistakes,
-    ) -> Option<Self> {
-        let raw::RedisTls { ca, server_name, client_certificate } = tls;
-        let roots = roots(ca.as_deref(), mistakes);
-        let server_name = server_name.as_deref().map(|name| self::server_name(name, topology, mistakes));
-        let client = client_certificate.as_ref().map(|client| self::client(client, mistakes));
+impl BrokerTls {
+    /// None only after something was told.
+    pub(super) fn parse(tls: &raw::BrokerTls, tell: Tell<'_>) -> Option<Self> {
+        let raw::BrokerTls { ca, server_name, client_certificate } = tls;
+        let roots = roots(ca.as_deref(), tell);
+        let server_name = server_name.as_deref().map(|name| self::server_name(name, tell));
+        let client = client_certificate.as_ref().map(|client| self::client(client, tell));
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
@@ -43,7 +41,7 @@ impl RedisTls {
                 let (chain, key) = client?;
                 let config = builder.with_client_auth_cert(chain, key);
                 let reason = "does not belong to the chain, or is of a kind that can't be used";
-                config.map_err(|_| mistakes.add("tls.clientCertificate.key", reason)).ok()?
+                config.map_err(|_| tell("tls.clientCertificate.key", reason)).ok()?
             }
         };
         let server_name = match server_name {
@@ -54,13 +52,13 @@ impl RedisTls {
     }
 }
 
-fn roots(ca: Option<&str>, mistakes: &mut Mistakes) -> Option<RootCertStore> {
+fn roots(ca: Option<&str>, tell: Tell<'_>) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let Some(pem) = ca else {
         // the system's own are many, and some of them are of no use
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            mistakes.add("tls.ca", "must be given: this system trusts no authority by itself");
+            tell("tls.ca", "must be given: this system trusts no authority by itself");
         }
         return (!roots.is_empty()).then_some(roots);
     };
@@ -69,7 +67,7 @@ fn roots(ca: Option<&str>, mistakes: &mut Mistakes) -> Option<RootCertStore> {
         certificates.into_iter().all(|certificate| roots.add(certificate).is_ok())
     });
     if !all_usable {
-        mistakes.add("tls.ca", "must be certificates of authorities in PEM");
+        tell("tls.ca", "must be certificates of authorities in PEM");
     }
     all_usable.then_some(roots)
 }
@@ -80,39 +78,33 @@ fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     certificates.ok().filter(|certificates| !certificates.is_empty())
 }
 
-fn server_name(name: &str, topology: &RedisTopology, mistakes: &mut Mistakes) -> Option<ServerName<'static>> {
-    if *topology == RedisTopology::Cluster {
-        let reason =
-            "is not for a Cluster: let each node's certificate be for the host that the node announces";
-        mistakes.add("tls.serverName", reason);
-        return None;
-    }
+fn server_name(name: &str, tell: Tell<'_>) -> Option<ServerName<'static>> {
     let parsed = ServerName::try_from(name.to_owned()).ok();
     if parsed.is_none() {
-        mistakes.add("tls.serverName", "must be a DNS name or an IP address");
+        tell("tls.serverName", "must be a DNS name or an IP address");
     }
     parsed
 }
 
 fn client(
     client: &ClientCertificate,
-    mistakes: &mut Mistakes,
+    tell: Tell<'_>,
 ) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let ClientCertificate { chain, key: Secret(key) } = client;
     let chain = certificates(chain);
     if chain.is_none() {
-        mistakes.add("tls.clientCertificate.chain", "must be certificates in PEM, the sidecar's first");
+        tell("tls.clientCertificate.chain", "must be certificates in PEM, the sidecar's first");
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok();
     if key.is_none() {
         let reason = "must be a private key in PEM, not encrypted";
-        mistakes.add("tls.clientCertificate.key", reason);
+        tell("tls.clientCertificate.key", reason);
     }
     Some((chain?, key?))
 }
 
-impl fmt::Debug for RedisTls {
+impl fmt::Debug for BrokerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisTls").field("server_name", &self.server_name).finish_non_exhaustive()
+        f.debug_struct("BrokerTls").field("server_name", &self.server_name).finish_non_exhaustive()
     }
 }
