@@ -9,7 +9,8 @@ pub struct DeliveryState {
     /// Where updates wait.
     pub backend: BackendKind,
     /// Whether what was acknowledged survives a crash, and more can be stored: false while the queue is broken, can't be reached, or
-    /// was found to keep less than it promises.
+    /// was found to keep less than it promises: a Redis by its settings, a RabbitMQ where somebody made the queues otherwise than as
+    /// quorum queues that refuse what they have no room for.
     pub durable: bool,
     /// Whether the CRM takes updates: false while deliveries are held back because it fails.
     pub crm_reachable: bool,

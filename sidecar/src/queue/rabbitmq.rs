@@ -50,7 +50,7 @@ mod upkeep;
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -108,6 +108,12 @@ impl RabbitMqQueue {
         tasks.close();
         let guards = [shared.closed.clone().drop_guard(), closing.clone().drop_guard()];
         Ok(Self { shared, tasks, closing, _closed_when_dropped: guards })
+    }
+
+    /// Whether its queues keep what they confirm, as far as has been seen: quorum queues that refuse what they have no room for, as we
+    /// make them. Somebody else may have made them otherwise.
+    pub fn durable(&self) -> bool {
+        self.shared.durable.load(Ordering::Relaxed)
     }
 
     /// Gives out what is ready, if anything is.

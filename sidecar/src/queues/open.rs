@@ -249,7 +249,9 @@ impl AnyQueue {
             Self::Redis(queue) => {
                 queue.report().borrow().as_ref().is_none_or(crate::queue::redis::Report::durable)
             }
-            _ => true,
+            #[cfg(feature = "rabbitmq")]
+            Self::RabbitMq(queue) => queue.durable(),
+            Self::Journal(_) => true,
         }
     }
 

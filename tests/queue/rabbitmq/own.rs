@@ -11,7 +11,7 @@ use telegram_webhook_tests::wait;
 use tokio_util::sync::CancellationToken;
 
 use super::{BOT, Brokered, Cuttable, rabbitmq, settings};
-use telegram_webhook_tests::servers::rabbitmq::{NAME, Node, shared};
+use telegram_webhook_tests::servers::rabbitmq::{NAME, Node, PASSWORD, USER, shared};
 
 use crate::{
     bench::{Bench as _, PATIENCE, Room, deliver_this, ensure_empty, take, take_this},
@@ -25,6 +25,37 @@ async fn store_at_last(queue: &RabbitMqQueue, update: &Update) -> anyhow::Result
     })
     .await
     .map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_that_somebody_made_otherwise_are_not_called_durable() -> anyhow::Result<()> {
+    let address = shared().await?.address();
+    let uri = format!("amqp://{USER}:{PASSWORD}@{address}/%2f");
+    let connection = lapin::Connection::connect(&uri, lapin::ConnectionProperties::default()).await?;
+    for (is_ours, max_updates) in [(true, 100), (true, 300), (false, 100)] {
+        let name_prefix = if is_ours { "test-ours" } else { "test-theirs" };
+        let rabbitmq = RabbitMq {
+            addresses: vec![address.clone()],
+            name_prefix: name_prefix.to_owned(),
+            max_updates,
+            ..rabbitmq()
+        };
+        if !is_ours {
+            for partition in 0..rabbitmq.partitions {
+                // a classic one, on one node, that drops its oldest
+                let mut arguments = lapin::types::FieldTable::default();
+                arguments.insert("x-max-length".into(), lapin::types::AMQPValue::LongLongInt(10));
+                let name = format!("{name_prefix}.{BOT}.{partition}").into();
+                let options = lapin::options::QueueDeclareOptions::durable();
+                connection.create_channel().await?.queue_declare(name, options, arguments).await?;
+            }
+        }
+        let queue = RabbitMqQueue::open(settings(&rabbitmq)?, BOT, Clock::new())?;
+        store_at_last(&queue, &update(7, max_updates.try_into()?)).await?;
+        assert_eq!(queue.durable(), is_ours, "{max_updates}");
+        queue.close().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! What the parts of a queue share: what it knows, and its way to RabbitMQ.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 use lapin::{Channel, Connection};
 use tokio::{
@@ -35,6 +35,8 @@ pub struct Shared {
     pub bot_id: i64,
     pub clock: Clock,
     pub state: watch::Sender<State>,
+    /// False where a queue was found with settings by which it can lose what it confirms.
+    pub durable: AtomicBool,
     board: Mutex<Board<Tag>>,
     /// Something may have become ready to be given out.
     pub ready: Notify,
@@ -90,6 +92,7 @@ impl Shared {
             bot_id,
             clock,
             state: watch::Sender::new(State::Connecting),
+            durable: AtomicBool::new(true),
             board: Mutex::new(Board::new(names.partitions)),
             ready: Notify::new(),
             pulse: Pulse::new(),

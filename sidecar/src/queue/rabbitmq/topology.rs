@@ -26,6 +26,8 @@ const DEAD_DAYS: u64 = MAX_RABBITMQ_DEAD_LETTER_RETENTION_HOURS.div_ceil(24);
 const BANS_AGE: &str = "31D";
 /// Its size at most: as many as a sidecar remembers, and more.
 const BANS_BYTES: i64 = 32 << 20;
+/// Most messages of a queue.
+const MAX_LENGTH: &str = "x-max-length";
 /// A log is cut off by whole files of that size.
 const SEGMENT_BYTES: i64 = 16 << 20;
 /// RabbitMQ 4 throws a message away that was given out 20 times, unless it is told otherwise: this often.
@@ -78,8 +80,8 @@ impl Names {
         crc32fast::hash(format!("{family}:{id}").as_bytes()) % self.partitions
     }
 
-    /// Makes all that isn't there, durably.
-    pub async fn declare(&self, connection: &Connection) -> Result<(), QueueError> {
+    /// Makes all that isn't there, durably, and says whether the queues keep what they confirm.
+    pub async fn declare(&self, connection: &Connection) -> Result<bool, QueueError> {
         let are_there = self.check_partitions(connection).await?;
         let settled = [
             ("x-max-age", text(SETTLED_AGE)),
@@ -94,21 +96,23 @@ impl Names {
             ("x-queue-type", text("stream")),
         ];
         declare(connection, self.dead(), dead.into_iter()).await?;
+        let mut durable = true;
         // the first comes last: where it is, all are
         for partition in (0..self.partitions).rev() {
-            self.declare_queue(connection, partition).await?;
+            durable &= self.declare_queue(connection, partition).await?;
         }
         if !are_there {
             sleep(UNTIL_DURABLE).await;
         }
-        Ok(())
+        Ok(durable)
     }
 
-    pub async fn declare_queue(&self, connection: &Connection, partition: u32) -> Result<(), QueueError> {
+    /// Makes one of the queues, if it isn't there, and says whether it is replicated, on disks, and drops nothing by itself.
+    pub async fn declare_queue(&self, connection: &Connection, partition: u32) -> Result<bool, QueueError> {
         let arguments = [
             ("x-queue-type", text("quorum")),
             ("x-single-active-consumer", AMQPValue::Boolean(true)),
-            ("x-max-length", AMQPValue::LongLongInt(self.max_length)),
+            (MAX_LENGTH, AMQPValue::LongLongInt(self.max_length)),
             ("x-overflow", text("reject-publish")),
             ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT)),
             ("x-consumer-timeout", AMQPValue::LongLongInt(CONSUMER_TIMEOUT)),
@@ -143,28 +147,55 @@ pub async fn declare_bans(connection: &Connection, name: ShortString) -> Result<
         ("x-stream-max-segment-size-bytes", AMQPValue::LongLongInt(SEGMENT_BYTES / 4)),
         ("x-queue-type", text("stream")),
     ];
-    declare(connection, name, arguments.into_iter()).await
+    declare(connection, name, arguments.into_iter()).await.map(drop)
 }
 
+/// Whether it is there as it should be, but for its length.
 async fn declare(
     connection: &Connection,
     name: ShortString,
     arguments: impl Iterator<Item = (&'static str, AMQPValue)>,
-) -> Result<(), QueueError> {
+) -> Result<bool, QueueError> {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         table.insert(name.into(), value);
     }
-    let channel = connection.create_channel().await?;
-    let declared = channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), table).await;
-    match declared {
-        Ok(_) => Ok(()),
-        Err(error) if is_conflict(&error) => {
-            tracing::warn!(queue = %name, "the queue was made with other settings and keeps those: delete it when it is empty");
-            Ok(())
+    let Err(difference) = try_declare(connection, &name, table.clone()).await? else { return Ok(true) };
+    // of several differences the broker tells one, this one before others that matter
+    let is_as_it_should_be = match other_length(&difference) {
+        Some(length) => {
+            table.insert(MAX_LENGTH.into(), AMQPValue::LongLongInt(length));
+            try_declare(connection, &name, table).await?.is_ok()
         }
+        None => false,
+    };
+    tracing::warn!(
+        queue = %name,
+        durable = is_as_it_should_be,
+        "the queue was made with other settings and keeps those: delete it when it is empty"
+    );
+    Ok(is_as_it_should_be)
+}
+
+/// What the broker says of the difference, where it is there with other settings.
+async fn try_declare(
+    connection: &Connection,
+    name: &ShortString,
+    table: FieldTable,
+) -> Result<Result<(), String>, QueueError> {
+    let channel = connection.create_channel().await?;
+    match channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), table).await {
+        Ok(_) => Ok(Ok(())),
+        Err(error) if is_conflict(&error) => Ok(Err(error.to_string())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The length that a queue has, where that is said to be another: who changes `maxUpdates` loses nothing by it.
+fn other_length(difference: &str) -> Option<i64> {
+    let (_, difference) = difference.split_once("inequivalent arg 'x-max-length' ")?;
+    let (_, current) = difference.split_once("but current is")?;
+    current.split('\'').nth(1)?.parse().ok()
 }
 
 async fn exists(connection: &Connection, name: ShortString) -> Result<bool, QueueError> {
@@ -193,6 +224,27 @@ mod tests {
         let partitions = lanes.map(|(family, id)| names.partition(Lane { family, id }));
         assert_eq!(partitions, PARTITIONS);
         assert_eq!(names.queue(5).as_str(), "p.1.5");
+    }
+
+    #[test]
+    fn another_length_is_told_from_what_loses_updates() {
+        let told = |what: &str| format!("PRECONDITION_FAILED - inequivalent arg '{what}'");
+        for (said, expected) in [
+            ("x-max-length' for queue 'p.1.0' in vhost '/': received '50' but current is '6250", Some(6250)),
+            (
+                "x-max-length' for queue 'a' in vhost '/': received the value '5' of type 'long' but current is the value '6' of type 'signedint",
+                Some(6),
+            ),
+            ("x-max-length' for queue 'a' in vhost '/': received '50' but current is none", None),
+            ("x-max-length-bytes' for queue 'a' in vhost '/': received none but current is '6", None),
+            (
+                "x-overflow' for queue 'a' in vhost '/': received 'reject-publish' but current is 'drop-head",
+                None,
+            ),
+            ("durable' for queue 'a' in vhost '/': received 'true' but current is 'false", None),
+        ] {
+            assert_eq!(other_length(&told(said)), expected, "{said}");
+        }
     }
 
     /// By `binascii.crc32` of Python.

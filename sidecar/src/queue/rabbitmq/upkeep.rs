@@ -1,6 +1,9 @@
 //! Keeps a queue connected: connects, makes what isn't there, reads the logs, subscribes to the queues; begins again when any of it fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use lapin::Event;
@@ -72,7 +75,8 @@ async fn run(shared: &Shared, pause: &mut Duration) -> QueueError {
     };
     let mut events = Box::pin(connection.events_listener());
     let set_up = async {
-        shared.names.declare(&connection).await?;
+        let durable = shared.names.declare(&connection).await?;
+        shared.durable.store(durable, Ordering::Relaxed);
         connection::publisher(&connection).await
     };
     let publisher = match set_up.await {
