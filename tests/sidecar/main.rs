@@ -6,6 +6,7 @@ mod fixture;
 mod series;
 
 mod attacks;
+mod broker_secrets;
 mod client_address;
 mod crowd;
 mod dedup;

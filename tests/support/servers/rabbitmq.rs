@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 /// Longest that a node takes to start.
 const PATIENCE: Duration = Duration::from_mins(2);
 pub const USER: &str = "sidecar";
-pub const PASSWORD: &str = "hush-hush";
+pub const PASSWORD: &str = "aPassword-OfRabbitMq_9e3d5b7c01f8a264";
 /// What the nodes' certificate is for.
 pub const NAME: &str = "rabbitmq.test";
 /// Where Debian has the server.
