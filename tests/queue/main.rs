@@ -88,6 +88,7 @@ macro_rules! every_promise_of_a_shared_queue {
                 a_copy_that_another_sidecar_got_is_not_given_out,
                 a_sidecar_takes_over_from_one_that_was_killed,
                 a_sidecar_takes_over_from_one_that_was_closed,
+                a_long_line_keeps_its_order_when_a_sidecar_is_closed,
             }
         }
     };

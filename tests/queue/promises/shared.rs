@@ -94,6 +94,30 @@ pub async fn a_sidecar_takes_over_from_one_that_was_killed<B: Bench>() -> anyhow
     ensure_empty(&other).await
 }
 
+pub async fn a_long_line_keeps_its_order_when_a_sidecar_is_closed<B: Bench>() -> anyhow::Result<()> {
+    // more than one sidecar has of a lane at a time
+    const COUNT: i64 = 140;
+    let bench = B::start(Room::Plenty).await?;
+    let closed = bench.open().await?;
+    let updates = updates(7, COUNT);
+    store(&closed, &updates).await?;
+    deliver_this(&closed, &updates[0]).await?;
+    let other = bench.open().await?;
+    // it waits to take over when it has stored something
+    store(&other, &[update(8, 1)]).await?;
+    closed.close().await?;
+    let mut given_out = Vec::new();
+    while given_out.len() < updates.len() {
+        let lease = take(&other).await?;
+        given_out.extend(lease.update.update_id);
+        other.settle(lease, Outcome::Done).await?;
+    }
+    given_out.retain(|id| *id != 1);
+    let expected: Vec<_> = updates[1..].iter().filter_map(|update| update.update_id).collect();
+    assert_eq!(given_out, expected);
+    ensure_empty(&other).await
+}
+
 pub async fn a_sidecar_takes_over_from_one_that_was_closed<B: Bench>() -> anyhow::Result<()> {
     let bench = B::start(Room::Plenty).await?;
     let closed = bench.open().await?;

@@ -1,8 +1,11 @@
 //! What the parts of a queue share: what it knows, and its way to RabbitMQ.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+};
 
-use lapin::{Channel, Connection};
+use lapin::{Channel, Connection, Consumer};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::timeout,
@@ -67,6 +70,8 @@ pub struct Link {
     pub counters: Vec<mpsc::Sender<oneshot::Sender<u64>>>,
     /// Something failed that only another connection puts right.
     pub failed: CancellationToken,
+    /// The consumers of the queues, which outlive all else here: see [`Link::keep`].
+    consumers: Mutex<BTreeMap<u32, Consumer>>,
 }
 
 // === impl Shared ===
@@ -169,6 +174,22 @@ impl Shared {
 // === impl Link ===
 
 impl Link {
+    pub fn new(
+        connection: Connection,
+        publisher: Channel,
+        counters: Vec<mpsc::Sender<oneshot::Sender<u64>>>,
+    ) -> Self {
+        let failed = CancellationToken::new();
+        Self { connection, publisher, counters, failed, consumers: Mutex::default() }
+    }
+
+    /// Keeps a queue's consumer for as long as its channel may be open. One that is dropped is cancelled: then the broker would give
+    /// what follows to another sidecar, and only after that what was here and has to come first. With its channel it gives back what
+    /// is here and goes on elsewhere in one step.
+    pub fn keep(&self, partition: u32, consumer: Consumer) {
+        self.consumers.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, consumer);
+    }
+
     /// A connection whose channel for publishing was closed is of no use any more.
     pub fn check<T>(&self, result: Result<T, QueueError>) -> Result<T, QueueError> {
         if !self.publisher.status().connected() {

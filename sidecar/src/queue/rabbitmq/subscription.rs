@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use lapin::{
-    Channel,
+    Channel, Consumer,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::FieldTable,
@@ -79,6 +79,22 @@ async fn subscribe(
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let options = BasicConsumeOptions::default();
     let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+    link.keep(partition, consumer.clone());
+    let consumed =
+        consume(shared, (&channel, consumer), Check { partition, subscription }, counted, checks).await;
+    // mostly it is closed already
+    drop(channel.close(200, "consumed".into()).await);
+    consumed
+}
+
+/// Takes in what comes, until nothing more does.
+async fn consume(
+    shared: &Shared,
+    (channel, consumer): (&Channel, Consumer),
+    Check { partition, subscription }: Check,
+    counted: &mut mpsc::Receiver<oneshot::Sender<u64>>,
+    checks: &mpsc::UnboundedSender<Check>,
+) -> Result<(), QueueError> {
     let mut consumer = pin!(consumer);
     let mut is_new = true;
     loop {
@@ -98,8 +114,8 @@ async fn subscribe(
             Some(answer) = counted.recv() => answer,
         };
         // what was on its way when it was counted is here after the next answer
-        count(shared, &channel, partition).await?;
-        let waiting = count(shared, &channel, partition).await?;
+        count(shared, channel, partition).await?;
+        let waiting = count(shared, channel, partition).await?;
         while let Some(Some(delivery)) = consumer.next().now_or_never() {
             if is_new {
                 is_new = false;

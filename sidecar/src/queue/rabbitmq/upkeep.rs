@@ -85,8 +85,7 @@ async fn run(shared: &Shared, pause: &mut Duration) -> QueueError {
     };
     let (counters, counted): (Vec<_>, Vec<_>) =
         (0..shared.names.partitions).map(|_| mpsc::channel(1)).unzip();
-    let failed = CancellationToken::new();
-    let link = Arc::new(Link { connection, publisher, counters, failed });
+    let link = Arc::new(Link::new(connection, publisher, counters));
     let (checks, checked) = mpsc::unbounded_channel();
     let mut subscriptions: FuturesUnordered<_> = (0..)
         .zip(counted)
