@@ -139,6 +139,9 @@ pub trait Queue: Send + Sync + 'static {
     /// How the queue knows an update that is in somebody's hands.
     type Receipt: Hold;
 
+    /// Whether other sidecars go on with what this one leaves.
+    const SHARED: bool = false;
+
     /// Stores an update at the end of its lane, unless the same bytes are known. A second copy is never given out, also among several
     /// sidecars where they share the queue: either it isn't stored, or it is dropped when its turn comes. An `Ok` means durable.
     fn append(&self, update: Update) -> impl Future<Output = Result<Appended, QueueError>> + Send;

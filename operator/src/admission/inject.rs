@@ -68,6 +68,7 @@ pub fn inject(
         injected: &injected,
         store_only,
         wait_seconds,
+        stores: !store_only && matching.iter().any(|webhook| webhook.spec.delivery.embedded().is_some()),
         disk_is_limited: other_containers(&spec).any(limits_disk),
     };
     let patch = patch::patch((pod, &spec), &matching, &surroundings, images);

@@ -1,4 +1,4 @@
-//! Draining: how a pod that goes away hands over what it has stored.
+//! Draining: how a pod that goes away hands over what it has stored, to the CRM, and of what others share what it has in hand.
 //!
 //! The sidecar's preStop hook is the `drain` command; a command and not an HTTP hook, because the kubelet would call from outside of
 //! the pod. The hooks of the pod's other containers ask `/drained`, which answers when they may stop.
@@ -27,16 +27,17 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(3);
 /// A hook that asks although nothing is drained belongs to a container that is restarted by itself.
 const BEGINS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Waits until the queues are empty, no longer than `wait`, and takes no more updates from then on.
+/// Waits until the queues are empty or left to others, no longer than `wait`, and takes no more updates from then on.
 pub(super) async fn empty(readiness: Arc<Readiness>, queues: Arc<dyn Queues>, wait: Duration) {
     let emptied = async {
         sleep(NOTICED_WITHIN).await;
+        queues.hand_over().await;
         while !depth::entries(&*queues).await.iter().all(Entry::is_empty) {
             sleep(PAUSE).await;
         }
     };
     if timeout(wait, emptied).await.is_ok() {
-        tracing::info!("everything is delivered");
+        tracing::info!("everything is delivered, or left to others");
     } else {
         tracing::warn!("draining took too long: not everything is delivered");
     }

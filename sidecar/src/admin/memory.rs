@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{Mutex, MutexGuard},
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Stored {
     pub(super) refuses: bool,
     /// What fails after so many replays.
     pub(super) fails: Option<(usize, QueueError)>,
+    /// Whether other sidecars share it.
+    pub(super) shared: bool,
     /// What every question about the depth meets.
     pub(super) broken: Option<QueueError>,
     /// Pages that somebody is about to read.
@@ -69,6 +72,14 @@ impl Queues for Memory {
                 Some(Stored { broken: Some(error), .. }) => Err(error.clone()),
                 Some(stored) => Ok(stored.depth()),
                 None => Err(QueueError::Closed),
+            }
+        })
+    }
+
+    fn hand_over(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            for stored in self.stored().values_mut().filter(|stored| stored.shared) {
+                stored.broken = Some(QueueError::Closed);
             }
         })
     }

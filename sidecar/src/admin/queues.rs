@@ -21,6 +21,9 @@ pub trait Queues: Send + Sync + 'static {
 
     fn depth<'a>(&'a self, webhook: &'a str) -> Asked<'a, Depth>;
 
+    /// Finishes what is in hand of those queues that other sidecars share, leaves them the rest, and takes nothing more for these queues.
+    fn hand_over(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
     /// How delivery goes.
     fn state<'a>(&'a self, webhook: &'a str) -> Asked<'a, DeliveryState>;
 

@@ -116,6 +116,20 @@ async fn a_container_may_stop_when_the_queues_are_empty_and_the_cluster_has_noti
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_others_share_once_it_is_left_to_them() {
+    let memory = two_queues(2);
+    memory.with("crm/a", |stored| stored.shared = true);
+    memory.with("crm/b", |stored| stored.broken = None);
+    let admin = admin_of(Arc::clone(&memory) as Arc<dyn Queues>);
+    let begun = Instant::now();
+    assert_eq!(asked(&admin, "::1", &Method::POST, "/drain", Some("wait_seconds=20")).await, 200);
+    assert!(memory.depth("crm/a").await.is_ok(), "until it is noticed that the pod goes away");
+    assert_eq!(drain::over(&admin.readiness).await, "drained");
+    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    assert_eq!(memory.depth("crm/a").await, Err(QueueError::Closed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_container_may_stop_at_the_deadline_whatever_is_left() {
     let memory = Arc::new(Memory::of(&["crm/a"]));
     memory.with("crm/a", |stored| stored.broken = Some(QueueError::Broken("x".to_owned())));

@@ -81,8 +81,8 @@ pub struct Dispatcher<Q, C = Crm> {
 // === impl Dispatcher ===
 
 impl<Q: Queue, C: Recipient> Dispatcher<Q, C> {
-    /// Delivers until told to stop. Then what is under way is finished, and the queue emptied as far as the CRM takes it; at last
-    /// the queue is closed. All that within `grace`; what isn't delivered by then stays in the queue.
+    /// Delivers until told to stop. Then what is under way is finished, and the queue emptied as far as the CRM takes it, or left to
+    /// the others who share it; at last the queue is closed. All that within `grace`; what isn't delivered by then stays in the queue.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let Self { queue, crm, webhook, metrics, clock, random, settlements, breaker } = self;
         let housekeeping = keep_house(Arc::clone(&queue), webhook.clone(), metrics.clone(), clock);
@@ -165,7 +165,12 @@ impl<Q: Queue, C: Recipient> Shared<Q, C> {
                 }
                 () = &mut timer => {}
                 _ = ticks.tick() => engine.give_up_lost(),
-                () = &mut stopped, if drain.is_none() => drain = Some(Drain::new(Instant::now(), grace)),
+                () = &mut stopped, if drain.is_none() => {
+                    if Q::SHARED {
+                        engine.close();
+                    }
+                    drain = Some(Drain::new(Instant::now(), grace));
+                }
             }
         }
     }

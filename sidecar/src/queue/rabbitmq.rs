@@ -171,6 +171,7 @@ impl RabbitMqQueue {
 
 impl Queue for RabbitMqQueue {
     type Receipt = RabbitMqReceipt;
+    const SHARED: bool = true;
 
     async fn append(&self, update: Update) -> Result<Appended, QueueError> {
         let Self { shared, .. } = self;

@@ -150,6 +150,7 @@ impl RedisQueue {
 
 impl Queue for RedisQueue {
     type Receipt = Receipt;
+    const SHARED: bool = true;
 
     async fn append(&self, update: Update) -> Result<Appended, QueueError> {
         self.shared.ensure_open()?;

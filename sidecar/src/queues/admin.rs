@@ -1,6 +1,6 @@
 //! The open queues, as the admin port asks them.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use telegram_webhook_sidecar_config::{Consume, DeliveryState};
 
@@ -30,6 +30,19 @@ impl AdminQueues for Queues {
 
     fn depth<'a>(&'a self, webhook: &'a str) -> Asked<'a, Depth> {
         Box::pin(async move { self.named(webhook)?.backend.depth().await })
+    }
+
+    fn hand_over(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            let open = self.open.load_full();
+            let shared = || open.values().filter(|open| open.is_shared());
+            for open in shared() {
+                open.stop();
+            }
+            for open in shared() {
+                open.ended().await;
+            }
+        })
     }
 
     fn state<'a>(&'a self, webhook: &'a str) -> Asked<'a, DeliveryState> {

@@ -197,6 +197,11 @@ impl Open {
         }
     }
 
+    /// Whether other sidecars go on with what this one leaves.
+    pub(super) fn is_shared(&self) -> bool {
+        !matches!(self.backend, AnyQueue::Journal(_))
+    }
+
     /// Begins to empty and to close it.
     pub(super) fn stop(&self) {
         self.stop.cancel();

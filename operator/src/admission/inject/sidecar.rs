@@ -38,6 +38,8 @@ pub struct Surroundings<'a> {
     pub store_only: bool,
     /// For how long the end of the pod may wait for the queue.
     pub wait_seconds: Option<i64>,
+    /// Whether there is a queue in the pod.
+    pub stores: bool,
     /// Whether any container has a limit on the disk that it takes: the pod's is then the sum of those that there are.
     pub disk_is_limited: bool,
 }
@@ -147,9 +149,7 @@ fn resources(surroundings: &Surroundings<'_>) -> Value {
             "limits": {"memory": "64Mi"},
         }),
     };
-    if let Some(disk) =
-        state::own_mebibytes(surroundings.injected).filter(|_| surroundings.wait_seconds.is_some())
-    {
+    if let Some(disk) = state::own_mebibytes(surroundings.injected).filter(|_| surroundings.stores) {
         resources["requests"][DISK] = json!(format!("{disk}Mi"));
         if surroundings.disk_is_limited {
             resources["limits"][DISK] = json!(format!("{}Mi", disk + LOG_SIZE));

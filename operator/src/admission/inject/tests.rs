@@ -106,6 +106,7 @@ fn the_injected_container_reads_back_as_the_api_types_do() {
         injected: &injected,
         store_only: false,
         wait_seconds: Some(15),
+        stores: true,
         disk_is_limited: false,
     };
     assert_eq!(spec["initContainers"][0], sidecar::container(IMAGE, &surroundings));

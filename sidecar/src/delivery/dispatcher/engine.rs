@@ -145,7 +145,15 @@ impl<R: Hold> Engine<R> {
         None
     }
 
+    /// Begins nothing more: what waits for its next attempt goes back, too.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
     pub(super) fn step(&mut self, now: Instant, under_way: usize) -> Step<R> {
+        if self.closed {
+            return Step::Wait;
+        }
         let time = self.clock.now();
         if let Some(held) = self.first_kept(|waiting| waiting.take_expired(time)) {
             return Step::Begin(self.work(held, Task::Expire));

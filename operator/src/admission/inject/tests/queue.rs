@@ -125,6 +125,28 @@ fn the_other_containers_wait_until_the_queue_is_handed_over() {
 }
 
 #[test]
+fn with_a_queue_that_pods_share_the_others_wait_and_no_disk_is_asked_for() {
+    for backend in ["redis", "rabbitMq"] {
+        for (consume, waits) in [("Sidecar", true), ("Queue", false)] {
+            let mut webhook = support();
+            let shared = json!({backend: {
+                "addresses": ["broker:1"],
+                "credentialsSecretRef": {"name": "broker"},
+                "consume": consume,
+            }});
+            webhook.spec.delivery.backend = Some(from_value(shared).unwrap());
+            let pod = injected(&pod(), &[webhook]);
+            let lifecycle = &pod["spec"]["containers"][0]["lifecycle"];
+            assert_eq!(lifecycle["preStop"]["httpGet"]["path"] == "/drained", waits, "{backend} {consume}");
+            let container = &pod["spec"]["initContainers"][0];
+            let drain = &container["lifecycle"]["preStop"]["exec"]["command"];
+            assert_eq!(drain.as_array().unwrap().len() == 4, waits, "{drain}");
+            assert_eq!(container["resources"]["requests"]["ephemeral-storage"], Value::Null);
+        }
+    }
+}
+
+#[test]
 fn without_a_queue_nobody_waits() {
     let pod = injected(&pod(), &[synchronous()]);
     assert_eq!(pod["spec"]["containers"][0]["lifecycle"], Value::Null);

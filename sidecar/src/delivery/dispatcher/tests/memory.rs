@@ -14,8 +14,12 @@ use crate::queue::{
     Selection, Update,
 };
 
+/// One that is nobody else's.
+pub(super) type Memory = InMemory<false>;
+
+/// Others go on with what is left of it where it is `SHARED`.
 #[derive(Clone, Default)]
-pub(super) struct Memory {
+pub(super) struct InMemory<const SHARED: bool> {
     shared: Arc<Shared>,
 }
 
@@ -53,9 +57,9 @@ pub(super) struct Receipt {
     shared: Arc<Shared>,
 }
 
-// === impl Memory ===
+// === impl InMemory ===
 
-impl Memory {
+impl<const SHARED: bool> InMemory<SHARED> {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap()
     }
@@ -115,8 +119,9 @@ pub(super) fn update(id: i64, lane: i64) -> Update {
     }
 }
 
-impl Queue for Memory {
+impl<const SHARED: bool> Queue for InMemory<SHARED> {
     type Receipt = Receipt;
+    const SHARED: bool = SHARED;
 
     async fn append(&self, update: Update) -> Result<Appended, QueueError> {
         self.add_update(update);

@@ -13,7 +13,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{super::*, memory::Memory};
+use super::{
+    super::*,
+    memory::{InMemory, Memory},
+};
 use crate::{
     delivery::RetryAfter,
     test_util::{policy, raw_config},
@@ -45,8 +48,8 @@ pub(super) struct State {
 }
 
 /// The running whole.
-pub(super) struct Site {
-    pub(super) queue: Memory,
+pub(super) struct Site<const SHARED: bool = false> {
+    pub(super) queue: InMemory<SHARED>,
     pub(super) crm: Crm,
     pub(super) config: watch::Sender<Arc<Webhook>>,
     pub(super) settlements: Settlements,
@@ -124,9 +127,11 @@ impl Site {
     pub(super) fn new(change: impl FnOnce(&mut WebhookConfig)) -> Self {
         Self::with_queue(Memory::default(), change)
     }
+}
 
+impl<const SHARED: bool> Site<SHARED> {
     /// Of a queue that holds something.
-    pub(super) fn with_queue(queue: Memory, change: impl FnOnce(&mut WebhookConfig)) -> Self {
+    pub(super) fn with_queue(queue: InMemory<SHARED>, change: impl FnOnce(&mut WebhookConfig)) -> Self {
         let crm = Crm {
             shared: Arc::new(Mutex::new(State {
                 answer: Box::new(|_| Ok(())),
@@ -171,7 +176,7 @@ impl Site {
     }
 
     /// Stops it; the answer is how long that took.
-    pub(super) async fn stop(self) -> (Memory, Crm, Duration) {
+    pub(super) async fn stop(self) -> (InMemory<SHARED>, Crm, Duration) {
         let started = Instant::now();
         self.stop.cancel();
         self.task.await.unwrap();

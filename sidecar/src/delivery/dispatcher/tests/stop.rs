@@ -16,6 +16,23 @@ async fn at_the_end_the_queue_is_emptied_and_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_others_share_is_left_to_them_once_what_is_under_way_is_finished() {
+    let queue = memory::InMemory::<true>::default();
+    queue.add(0..30, 1);
+    queue.add(30..60, 2);
+    queue.add(60..70, 3);
+    let site = Site::with_queue(queue, |_| {});
+    site.crm.answers(|id| if id >= 60 { Err(status(500)) } else { Ok(()) });
+    // the third lane waits for its next attempt
+    sleep(5 * TAKES / 2).await;
+    let (queue, crm, took) = site.stop().await;
+    assert_eq!((queue.len(), crm.accepted().len(), queue.in_hand()), (64, 6, 0));
+    assert_eq!(crm.times_of(60, Instant::now()).len(), 1);
+    assert!(queue.state().closed);
+    assert!(took < TAKES, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_update_that_fails_is_tried_again_until_the_deadline() {
     let queue = Memory::default();
     queue.add(1..2, 1);
