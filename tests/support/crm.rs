@@ -13,6 +13,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use hyper_util::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 
 /// The header in which Telegram sends its secret; a CRM behind the sidecar never sees it.
 pub const SECRET_HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
@@ -63,18 +64,18 @@ struct State {
 struct Collector {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
+    afterwards: Duration,
 }
 
 impl Collector {
-    /// Its answer's status.
+    /// Its answer's status, after all that there is to do.
     async fn hand_on(&self, body: Bytes) -> StatusCode {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(&self.uri);
-        self.client
-            .request(request)
-            .await
-            .map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status())
+        let answer = self.client.request(request).await;
+        sleep(self.afterwards).await;
+        answer.map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status())
     }
 }
 
@@ -83,10 +84,11 @@ pub async fn serve(listener: TcpListener) {
     serve_with(listener, None).await;
 }
 
-/// The same, but an update is accepted only once the CRM at `collector` has accepted it.
-pub async fn serve_for(listener: TcpListener, collector: Uri) {
+/// The same, but an update is accepted only once the CRM at `collector` has accepted it, and so long `afterwards`: who is stopped
+/// meanwhile has handed it on, and nobody knows.
+pub async fn serve_for(listener: TcpListener, collector: Uri, afterwards: Duration) {
     let client = Client::builder(TokioExecutor::new()).build_http();
-    serve_with(listener, Some(Collector { client, uri: collector })).await;
+    serve_with(listener, Some(Collector { client, uri: collector, afterwards })).await;
 }
 
 async fn serve_with(listener: TcpListener, collector: Option<Collector>) {

@@ -1,6 +1,6 @@
 //! The sample CRM as a program: the demo and the system tests run it in a pod.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use http::Uri;
@@ -16,6 +16,9 @@ struct Args {
     /// URL of another one: an update is accepted once that one has accepted it.
     #[arg(long)]
     collector: Option<Uri>,
+    /// Milliseconds that it has to do with an update after that.
+    #[arg(long, default_value_t = 0, requires = "collector")]
+    busy_ms: u64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     );
     let serve = async {
         match args.collector {
-            Some(collector) => crm::serve_for(listener, collector).await,
+            Some(collector) => crm::serve_for(listener, collector, Duration::from_millis(args.busy_ms)).await,
             None => crm::serve(listener).await,
         }
     };

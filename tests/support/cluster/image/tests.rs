@@ -1,6 +1,6 @@
-use std::io::Read as _;
+use std::{collections::BTreeMap, io::Read as _, path::PathBuf};
 
-use super::*;
+use super::{layout::parse_ldd, *};
 
 fn entries(archive: &[u8]) -> BTreeMap<String, (tar::Header, Vec<u8>)> {
     let mut archive = tar::Archive::new(archive);
