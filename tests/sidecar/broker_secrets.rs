@@ -7,8 +7,9 @@ use telegram_webhook_tests::{
     leaks::{Search, remember},
     pki::Authority,
     servers::{
+        ports,
         rabbitmq::{self, shared},
-        redis::{self, RedisServer, free_port},
+        redis::{self, RedisServer},
     },
     sidecar::{DEADLINE, NAME, Sidecar},
     wait,
@@ -52,7 +53,8 @@ async fn search(backend: Value, status: u16) -> anyhow::Result<()> {
 async fn a_password_of_redis_is_nowhere_in_what_a_sidecar_says() -> anyhow::Result<()> {
     let authority = Authority::new()?;
     let server = RedisServer::start_guarded(&authority, SERVER, PASSWORD).await?;
-    let nobody = format!("127.0.0.1:{}", free_port().await?);
+    let [closed] = ports::free()?;
+    let nobody = format!("127.0.0.1:{closed}");
     for (address, password, ca, status) in [
         (server.address(), PASSWORD, authority.pem(), 200),
         (server.address(), WRONG, authority.pem(), 503),
@@ -71,7 +73,8 @@ async fn a_password_of_redis_is_nowhere_in_what_a_sidecar_says() -> anyhow::Resu
 #[tokio::test]
 async fn a_password_of_rabbitmq_is_nowhere_in_what_a_sidecar_says() -> anyhow::Result<()> {
     let node = shared().await?;
-    let nobody = format!("127.0.0.1:{}", free_port().await?);
+    let [closed] = ports::free()?;
+    let nobody = format!("127.0.0.1:{closed}");
     let encrypted = format!("127.0.0.1:{}", node.tls_port);
     let trusted = json!({"ca": node.authority.pem(), "serverName": rabbitmq::NAME});
     let untrusted = json!({"ca": Authority::new()?.pem(), "serverName": rabbitmq::NAME});
@@ -110,8 +113,8 @@ async fn a_password_in_the_wrong_place_is_not_told() -> anyhow::Result<()> {
         std::fs::create_dir(dir.path().join(NAME))?;
         for (file, content) in [
             ("config.json", config.to_string()),
-            ("tls.crt", fixture.certificate.chain.to_string()),
-            ("tls.key", fixture.certificate.key.to_string()),
+            ("tls.crt", fixture.certificate.chain.clone()),
+            ("tls.key", fixture.certificate.key.clone()),
         ] {
             std::fs::write(dir.path().join(NAME).join(file), content)?;
         }

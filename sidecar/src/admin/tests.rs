@@ -247,8 +247,11 @@ async fn anybody_may_see_what_waits_in_the_queues() {
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
         serde_json::json!([
-            {"webhook": "crm/a", "updates": 2, "oldest": "1970-01-01T00:00:00.5Z", "dead_letters": 1, "bytes": 100},
-            {"webhook": "crm/b", "error": "the queue is broken: x"},
+            {
+                "webhook": "crm/a", "consume": "Sidecar", "updates": 2, "oldest": "1970-01-01T00:00:00.5Z",
+                "dead_letters": 1, "bytes": 100,
+            },
+            {"webhook": "crm/b", "consume": "Sidecar", "error": "the queue is broken: x"},
         ])
     );
     assert_eq!(admin.respond(other, &Method::POST, "/queue", None).await.status(), 405);
