@@ -101,12 +101,14 @@ impl Open {
             // the CRM or another sidecar takes the updates out
             (Consume::Queue, backend) => ask!(backend, queue => open.keep(Arc::clone(queue), follows, parts)),
         }
+        #[cfg(any(feature = "redis", feature = "rabbitmq"))]
         open.share_bans(&settings, webhook.bot_id, parts)?;
         open.tasks.close();
         Ok(Some(open))
     }
 
     /// Whom one sidecar bans, all ban that share the queue.
+    #[cfg(any(feature = "redis", feature = "rabbitmq"))]
     fn share_bans(&self, backend: &Backend, bot_id: i64, parts: &Parts) -> Result<(), OpenError> {
         match backend {
             Backend::Embedded { .. } => {}
