@@ -81,7 +81,7 @@ async fn over(admin: &Admin) -> &'static str {
     told.expect("it is told in time")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_the_pod_itself_may_drain_it() {
     for peer in ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1"] {
         let admin = admin();

@@ -4,6 +4,7 @@ use std::{fs, net::TcpListener};
 
 use telegram_webhook_sidecar_config::{self as raw, Backend, WebhookConfig};
 use tempfile::TempDir;
+use tokio::time::{advance, pause, resume};
 
 use super::*;
 use crate::{
@@ -89,6 +90,10 @@ async fn an_update_that_comes_a_moment_before_its_queue_is_open_waits_for_that()
     let webhook = webhook_of(&config);
     let mut early = Box::pin(site.queues.append(&webhook, update(1)));
     assert!(futures::poll!(&mut early).is_pending());
+    pause();
+    advance(OPENS_WITHIN / 2).await;
+    assert!(futures::poll!(&mut early).is_pending());
+    resume();
     site.follow(&[config]).await.unwrap();
     assert_eq!(early.await, Ok(Appended::Stored));
 }

@@ -142,7 +142,8 @@ async fn who_waits_for_an_update_is_told_when_it_has_left_the_queue() {
     site.crm.answers(|id| if id == 1 { Ok(()) } else { Err(status(400)) });
     let (delivered, refused) = (site.settlements.settled(1), site.settlements.settled(2));
     site.queue.add(1..3, 1);
-    assert!(delivered.await && refused.await);
+    let told = timeout_at(Instant::now() + SECOND, async { delivered.await && refused.await });
+    assert_eq!(told.await, Ok(true));
     assert_eq!(site.queue.len(), 0);
 }
 
