@@ -25,6 +25,17 @@ pub fn body(id: u64, chat: u64) -> String {
     )
 }
 
+/// An update of about 900 bytes: a button under a message was pressed.
+pub fn pressed(id: u64, user: u64) -> String {
+    let person = format!(
+        r#""id":{user},"first_name":"Aleksandra","last_name":"Kowalska-Nowak","username":"aleksandra_kowalska""#
+    );
+    let text = "Has your order from Tuesday arrived in the meantime? ".repeat(8);
+    format!(
+        r#"{{"update_id":{id},"callback_query":{{"id":"{id}","from":{{{person},"is_bot":false,"language_code":"pl"}},"message":{{"message_id":1234567,"chat":{{{person},"type":"private"}},"date":1767225600,"text":"{text}"}},"chat_instance":"-4611686018427387904","data":"arrived"}}}}"#
+    )
+}
+
 /// A head with these lines beyond the usual ones.
 pub fn head(target: &Target, lines: &str) -> String {
     let Target { host, path, token, .. } = target;

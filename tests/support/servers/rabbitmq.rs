@@ -24,6 +24,8 @@ pub const PASSWORD: &str = "aPassword-OfRabbitMq_9e3d5b7c01f8a264";
 pub const NAME: &str = "rabbitmq.test";
 /// Where Debian has the server.
 pub const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// Erlang's, as its process is called.
+const MACHINE: &str = "beam.smp";
 /// Runs a program and ends it when nobody holds the other end of standard input any more, however the holder ended; removes a folder then.
 const WATCHED: &str =
     r#""$@" & pid=$!; cat > /dev/null; kill -9 $pid; wait $pid 2> /dev/null; rm -rf "$REMOVED""#;
@@ -55,7 +57,7 @@ struct Watched(Child);
 /// One node for all tests that don't harm it, which ends with the last of them.
 pub async fn shared() -> anyhow::Result<&'static Node> {
     static NODE: OnceCell<Node> = OnceCell::const_new();
-    NODE.get_or_try_init(async || Node::start_with("", true).await).await
+    NODE.get_or_try_init(async || Node::start_with(tempfile::tempdir()?, "", true).await).await
 }
 
 // === impl Node ===
@@ -63,11 +65,15 @@ pub async fn shared() -> anyhow::Result<&'static Node> {
 impl Node {
     /// With settings that its configuration file has no names for, as Erlang writes them.
     pub async fn start(settings: &str) -> anyhow::Result<Self> {
-        Self::start_with(settings, false).await
+        Self::start_with(tempfile::tempdir()?, settings, false).await
     }
 
-    async fn start_with(settings: &str, removes_its_folder: bool) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
+    /// In a folder of our choice: temporary files may be in memory.
+    pub async fn start_under(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(tempfile::tempdir_in(folder)?, "", false).await
+    }
+
+    async fn start_with(dir: TempDir, settings: &str, removes_its_folder: bool) -> anyhow::Result<Self> {
         let authority = Authority::new()?;
         let leaf = authority.issue(NAME)?;
         let (clients, client) = client()?;
@@ -141,6 +147,11 @@ impl Node {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Of the process that all of the server is in.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.server.as_ref().and_then(|server| server.child_named(MACHINE)).context("RabbitMQ has ended")
+    }
+
     /// Ends it as kill -9 does.
     pub fn kill(&mut self) {
         self.server = None;
@@ -164,6 +175,16 @@ impl Watched {
         watched.env("REMOVED", removed.unwrap_or_else(|| Path::new("")));
         watched.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self(watched.spawn()?))
+    }
+
+    /// The process that is watched, if it has come to be called so.
+    fn child_named(&self, name: &str) -> Option<u32> {
+        let shell = self.0.id();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
+        let is_called = |pid: &&str| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        children.split_whitespace().find(is_called)?.parse().ok()
     }
 }
 

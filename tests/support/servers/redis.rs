@@ -1,6 +1,11 @@
 //! Real redis-servers on free ports, each with a folder of its own.
 
-use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::ports;
 use crate::{pki::Authority, wait};
@@ -30,9 +35,18 @@ pub struct RedisServer {
 impl RedisServer {
     /// One that keeps what it acknowledges, with more lines in its configuration file.
     pub async fn start(lines: &str) -> anyhow::Result<Self> {
+        Self::start_durable(tempfile::tempdir()?, lines).await
+    }
+
+    /// The same in a folder of our choice: temporary files may be in memory.
+    pub async fn start_under(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_durable(tempfile::tempdir_in(folder)?, "").await
+    }
+
+    async fn start_durable(dir: TempDir, lines: &str) -> anyhow::Result<Self> {
         let [port] = ports::free()?;
         let lines = format!("port {port}\nappendonly yes\nappendfsync always\nsave \"\"\n{lines}");
-        Self::start_in(tempfile::tempdir()?, port, &lines, false).await
+        Self::start_in(dir, port, &lines, false).await
     }
 
     /// One that speaks TLS alone, with a certificate for `name`, and lets [`USER`] in with the password.
@@ -89,6 +103,11 @@ impl RedisServer {
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Of its process.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.process.id().context("redis-server has ended")
     }
 
     /// Ends it as kill -9 does.

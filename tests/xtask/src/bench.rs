@@ -3,7 +3,7 @@
 mod attack;
 mod budget;
 mod ingress;
-mod machine;
+pub mod machine;
 mod queue;
 mod report;
 mod server;

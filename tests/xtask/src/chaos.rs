@@ -1,7 +1,8 @@
 //! `cargo xtask chaos`: whether what was promised holds while everything is killed, again and again, at random moments.
 
-mod broker;
+pub mod broker;
 mod crm;
+mod day;
 mod dice;
 mod disk;
 mod ledger;
@@ -22,10 +23,13 @@ pub struct Arguments {
 enum What {
     /// Whether each acknowledged update reaches the CRM, once and in order; fails when one doesn't
     Queue(queue::Arguments),
+    /// What a sidecar makes of a day without a CRM: whether all arrives afterwards, and in how little memory it waits
+    Day(day::Arguments),
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Queue(arguments) => queue::run(arguments).await,
+        What::Day(arguments) => day::run(arguments).await,
     }
 }

@@ -73,6 +73,11 @@ const HERE: &[Step] = &[
         command: &["xtask", "chaos", "queue", "--backend", "rabbitmq", "--kills", "6"],
     },
     Step {
+        what: "a day without a CRM, twice killed: all that came arrives afterwards, once and in order",
+        usually: "20 s",
+        command: &["xtask", "chaos", "day", "--updates", "5000"],
+    },
+    Step {
         what: "fuzzing of what strangers and people write, 20 s each",
         usually: "5 min cold, 1 min warm",
         command: &["xtask", "fuzz", "20"],

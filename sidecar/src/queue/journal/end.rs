@@ -1,6 +1,6 @@
 //! The file `end`, which a queue leaves that was closed in order: which of its updates were given out before, and how often.
 //!
-//! It is removed when the queue is opened. So where it is missing the process was killed, and any update may have been given out.
+//! It is removed when the queue is open. So where it is missing the process was killed, and any update may have been given out.
 //!
 //! ```text
 //! "telegram-webhook-end 1\n"   (sequence u64   deliveries u32)*   CRC-32 (IEEE) of all that u32
@@ -30,16 +30,21 @@ pub(super) enum Deliveries {
 // === impl Deliveries ===
 
 impl Deliveries {
-    /// What the last sidecar left. Then it is gone, also when the machine loses power.
-    pub fn take(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(NAME);
-        let bytes = match fs::read(&path) {
+    /// What the last sidecar left.
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        let bytes = match fs::read(dir.join(NAME)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Unknown),
             read => read?,
         };
-        fs::remove_file(path)?;
-        File::open(dir)?.sync_all()?;
         Ok(decode(&bytes).map_or(Self::Unknown, Self::Known))
+    }
+
+    /// What was left is gone from now on, also when the machine loses power.
+    pub fn forget(dir: &Path) -> io::Result<()> {
+        match fs::remove_file(dir.join(NAME)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| File::open(dir)?.sync_all()),
+        }
     }
 
     /// Leaves this for the next sidecar.
@@ -80,13 +85,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_found_once() {
+    fn what_is_left_is_found_until_it_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Deliveries::take(dir.path()).unwrap(), Deliveries::Unknown);
+        assert_eq!(Deliveries::read(dir.path()).unwrap(), Deliveries::Unknown);
         Deliveries::leave(dir.path(), [(7, 2), (1 << 40, 1)]).unwrap();
-        let left = Deliveries::take(dir.path()).unwrap();
+        let left = Deliveries::read(dir.path()).unwrap();
         assert_eq!([left.of(7), left.of(1 << 40), left.of(8)], [2, 1, 0]);
-        assert_eq!(Deliveries::take(dir.path()).unwrap().of(8), 1);
+        Deliveries::forget(dir.path()).unwrap();
+        assert_eq!(Deliveries::read(dir.path()).unwrap().of(8), 1);
+        Deliveries::forget(dir.path()).unwrap();
     }
 
     #[test]
@@ -99,7 +106,7 @@ mod tests {
             damaged[length] ^= 1;
             for bytes in [&whole[..length], &damaged] {
                 fs::write(dir.path().join(NAME), bytes).unwrap();
-                assert_eq!(Deliveries::take(dir.path()).unwrap(), Deliveries::Unknown, "{length}");
+                assert_eq!(Deliveries::read(dir.path()).unwrap(), Deliveries::Unknown, "{length}");
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The server in which updates wait, as something to be killed, and as something that can't be reached for a while.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use futures::future::BoxFuture;
+use serde::Serialize;
 use serde_json::json;
 use telegram_webhook_sidecar_config as config;
 use telegram_webhook_tests::{
@@ -24,7 +25,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const TABLE: &str = "tgwh_chaos";
 
 /// Where updates wait.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Backend {
     Embedded,
     Redis,
@@ -63,6 +65,15 @@ impl Backend {
             Self::Rabbitmq => Some(Broker::RabbitMq(Box::new(Node::start("").await?))),
         })
     }
+
+    /// The same with its files in a folder of our choice.
+    pub async fn start_under(self, folder: &Path) -> anyhow::Result<Option<Broker>> {
+        Ok(match self {
+            Self::Embedded => None,
+            Self::Redis => Some(Broker::Redis(Box::new(RedisServer::start_under(folder).await?))),
+            Self::Rabbitmq => Some(Broker::RabbitMq(Box::new(Node::start_under(folder).await?))),
+        })
+    }
 }
 
 // === impl Broker ===
@@ -80,6 +91,14 @@ impl Broker {
             }),
         };
         Ok(serde_json::from_value(backend)?)
+    }
+
+    /// Of the server's process.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        match self {
+            Self::Redis(server) => server.pid(),
+            Self::RabbitMq(node) => node.pid(),
+        }
     }
 
     pub fn link(&self) -> Link {

@@ -26,6 +26,9 @@ const SLOWEST: Duration = Duration::from_millis(300);
 /// How often it refuses one update at most: fewer times than the sidecar tries.
 const MAX_REFUSALS: u32 = 6;
 
+/// Beyond all ids: tells a user's buttons from his chat.
+const BUTTONS: u64 = 1 << 60;
+
 /// How it takes updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
@@ -156,10 +159,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     }
 }
 
-/// The update and its chat, if it is what was sent, byte for byte.
+/// The update and what keeps it in order, if it is what was sent, byte for byte: a message its chat, a button its user's buttons.
 fn read(body: &[u8]) -> Option<(u64, u64)> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let update = value.get("update_id")?.as_u64()?;
+    if let Some(user) = value.pointer("/callback_query/from/id") {
+        let user = user.as_u64()?;
+        return (update::pressed(update, user).as_bytes() == body).then_some((update, BUTTONS | user));
+    }
     let chat = value.pointer("/message/chat/id")?.as_u64()?;
     (update::body(update, chat).as_bytes() == body).then_some((update, chat))
 }

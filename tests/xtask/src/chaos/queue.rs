@@ -6,7 +6,7 @@
 //! has acknowledged are sent: none of them may be delivered.
 
 mod plan;
-mod run;
+pub(super) mod run;
 
 use std::{ops::Range, time::Duration};
 

@@ -3,6 +3,7 @@
 mod output;
 
 use std::{
+    ffi::OsString,
     io,
     net::SocketAddr,
     path::PathBuf,
@@ -30,9 +31,11 @@ pub struct Sidecar {
     binary: PathBuf,
     config: ConfigFolder,
     state: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
     child: Option<Child>,
     output: Output,
     address: watch::Sender<Option<SocketAddr>>,
+    admin: Option<SocketAddr>,
     starts: Vec<Duration>,
 }
 
@@ -47,12 +50,37 @@ impl Sidecar {
     /// Not started yet.
     pub fn new(binary: PathBuf, config: ConfigFolder, state: PathBuf) -> Self {
         let (address, _) = watch::channel(None);
-        Self { binary, config, state, child: None, output: Output::default(), address, starts: Vec::new() }
+        Self {
+            binary,
+            config,
+            state,
+            environment: Vec::new(),
+            child: None,
+            output: Output::default(),
+            address,
+            admin: None,
+            starts: Vec::new(),
+        }
+    }
+
+    /// With more in its environment from the next start on.
+    pub fn set_environment(&mut self, variables: impl IntoIterator<Item = (&'static str, OsString)>) {
+        self.environment.extend(variables);
     }
 
     /// Where it listens, while it does.
     pub fn address(&self) -> watch::Receiver<Option<SocketAddr>> {
         self.address.subscribe()
+    }
+
+    /// Its admin port, once it has listened.
+    pub fn admin(&self) -> anyhow::Result<SocketAddr> {
+        self.admin.context("the sidecar doesn't listen")
+    }
+
+    /// Of the process, while there is one.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
     }
 
     /// How long the starts have taken.
@@ -74,6 +102,7 @@ impl Sidecar {
             .arg("--state-dir")
             .arg(&self.state)
             .env("RUST_LOG", "info")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -89,15 +118,16 @@ impl Sidecar {
         let begun = Instant::now();
         let child = self.child.as_mut().context("the sidecar doesn't run")?;
         let mut listening = self.output.listening();
-        let address = tokio::select! {
-            address = listening.wait_for(Option::is_some) => *address?,
+        let listening = tokio::select! {
+            listening = listening.wait_for(Option::is_some) => *listening?,
             ended = child.wait() => {
                 self.child = None;
                 return Err(DidNotStart(ended?).into());
             }
         };
         self.starts.push(begun.elapsed());
-        self.address.send_replace(address);
+        self.admin = listening.map(|listening| listening.admin);
+        self.address.send_replace(listening.map(|listening| listening.webhook));
         Ok(())
     }
 

@@ -1,7 +1,10 @@
 //! Where every live record is, and what each segment still holds.
 
+mod places;
+
 use std::{collections::BTreeMap, sync::Arc};
 
+use self::places::Places;
 use super::{format::framed, segment::Segment};
 
 /// Where a record is. The segment is 0 while it is written nowhere.
@@ -17,8 +20,7 @@ pub(super) struct Place {
 /// All that is live.
 #[derive(Debug)]
 pub(super) struct Index<T> {
-    /// By sequence.
-    places: BTreeMap<u64, Place>,
+    places: Places,
     bytes: u64,
     segments: BTreeMap<u64, Held<T>>,
     disk_bytes: u64,
@@ -45,7 +47,7 @@ pub(super) struct Sealed {
 
 impl<T> Index<T> {
     pub fn new() -> Self {
-        Self { places: BTreeMap::new(), bytes: 0, segments: BTreeMap::new(), disk_bytes: 0 }
+        Self { places: Places::default(), bytes: 0, segments: BTreeMap::new(), disk_bytes: 0 }
     }
 
     pub fn add_segment(&mut self, segment: &Segment<T>) {
@@ -62,27 +64,31 @@ impl<T> Index<T> {
 
     /// Notes where a record is, which may have been elsewhere before.
     pub fn put(&mut self, sequence: u64, place: Place) {
-        self.remove(sequence);
+        if let Some(before) = self.places.put(sequence, place) {
+            self.forget(before);
+        }
         self.bytes += u64::from(place.length);
         self.count(place, true);
-        self.places.insert(sequence, place);
     }
 
     /// Notes that a record isn't where it was, unless it is gone.
     pub fn move_to(&mut self, sequence: u64, place: Place) {
-        let Some(found) = self.places.get_mut(&sequence) else { return };
-        let before = std::mem::replace(found, place);
+        let Some(before) = self.places.replace(sequence, place) else { return };
+        self.forget(before);
         self.bytes += u64::from(place.length);
-        self.bytes -= u64::from(before.length);
-        self.count(before, false);
         self.count(place, true);
     }
 
     pub fn remove(&mut self, sequence: u64) -> Option<Place> {
-        let place = self.places.remove(&sequence)?;
+        let place = self.places.remove(sequence)?;
+        self.forget(place);
+        Some(place)
+    }
+
+    /// Nothing is there any more.
+    fn forget(&mut self, place: Place) {
         self.bytes -= u64::from(place.length);
         self.count(place, false);
-        Some(place)
     }
 
     /// Forgets what was left in segments that were given up: its removal may not have been written.
@@ -107,7 +113,7 @@ impl<T> Index<T> {
     }
 
     pub fn get(&self, sequence: u64) -> Option<Place> {
-        self.places.get(&sequence).copied()
+        self.places.get(sequence)
     }
 
     pub fn file(&self, segment: u64) -> Option<Arc<T>> {
@@ -116,7 +122,7 @@ impl<T> Index<T> {
 
     /// All live records in their order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Place)> {
-        self.places.iter().map(|(sequence, place)| (*sequence, *place))
+        self.places.iter()
     }
 
     /// The oldest segment, and the oldest with anything live in it, or else the active one.

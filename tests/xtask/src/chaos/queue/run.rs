@@ -287,7 +287,7 @@ impl Run {
 }
 
 /// The sidecar's, for a CRM at this port.
-fn configuration(certificate: &Leaf, crm: u16, backend: Backend) -> anyhow::Result<ConfigFolder> {
+pub fn configuration(certificate: &Leaf, crm: u16, backend: Backend) -> anyhow::Result<ConfigFolder> {
     let config = WebhookConfig {
         limits: Limits { authenticated: UNLIMITED, ..Limits::default() },
         delivery: Delivery { mode: DeliveryMode::Queued, backend, ..Delivery::default() },

@@ -28,7 +28,14 @@ pub struct Output {
     lines: Arc<Mutex<VecDeque<String>>>,
     panicked: Arc<AtomicBool>,
     /// Of the process that was started last.
-    listening: watch::Sender<Option<SocketAddr>>,
+    listening: watch::Sender<Option<Listening>>,
+}
+
+/// Where a sidecar listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    pub webhook: SocketAddr,
+    pub admin: SocketAddr,
 }
 
 // === impl Output ===
@@ -42,7 +49,7 @@ impl Output {
         Ok(())
     }
 
-    pub fn listening(&self) -> watch::Receiver<Option<SocketAddr>> {
+    pub fn listening(&self) -> watch::Receiver<Option<Listening>> {
         self.listening.subscribe()
     }
 
@@ -61,8 +68,8 @@ impl Output {
         let listening = self.listening.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = reader.next_line().await {
-                if let Some(address) = webhook_address(&line) {
-                    listening.send_replace(Some(address));
+                if let Some(addresses) = addresses(&line) {
+                    listening.send_replace(Some(addresses));
                 }
                 if line.contains("panicked at") {
                     panicked.store(true, Ordering::Relaxed);
@@ -77,13 +84,14 @@ impl Output {
     }
 }
 
-/// The address in the line that says where it listens.
-fn webhook_address(line: &str) -> Option<SocketAddr> {
+/// The addresses in the line that says where it listens.
+fn addresses(line: &str) -> Option<Listening> {
     if !line.contains("listening") {
         return None;
     }
     let line: Value = serde_json::from_str(line).ok()?;
-    line.pointer("/fields/webhook_address")?.as_str()?.parse().ok()
+    let address = |field| line.pointer(field)?.as_str()?.parse().ok();
+    Some(Listening { webhook: address("/fields/webhook_address")?, admin: address("/fields/admin_address")? })
 }
 
 #[cfg(test)]
@@ -91,10 +99,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_with_the_address_is_found() {
+    fn the_line_with_the_addresses_is_found() {
         let line = r#"{"level":"INFO","fields":{"message":"listening","webhook_address":"127.0.0.1:7","admin_address":"127.0.0.1:8"}}"#;
-        assert_eq!(webhook_address(line), "127.0.0.1:7".parse().ok());
-        assert_eq!(webhook_address(&line.replace("webhook_address", "address")), None);
-        assert_eq!(webhook_address("listening"), None);
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(addresses(line), Some(Listening { webhook: address(7), admin: address(8) }));
+        assert_eq!(addresses(&line.replace("webhook_address", "address")), None);
+        assert_eq!(addresses("listening"), None);
     }
 }
