@@ -1,7 +1,4 @@
 //! Bodies that were stored a moment ago: where the CRM keeps up, nothing is read from disk.
-//!
-//! A body comes in the buffer of its connection, which is several times as large and is kept as long as the body. So of those that stay
-//! for more than a moment there are copies here; where the CRM keeps up nothing is copied.
 
 use std::collections::VecDeque;
 
@@ -11,8 +8,6 @@ use super::record::Head;
 
 /// Bytes of bodies; the oldest go first. The kernel has them still.
 const MAX_BYTES: usize = 4 << 20;
-/// Updates that were stored last, which are kept as they came.
-const FRESH: usize = 64;
 
 /// What is given out of an update.
 pub(super) type Kept = (Head, Bytes);
@@ -34,15 +29,6 @@ impl Recent {
         while self.bytes > MAX_BYTES {
             let Some((_, oldest)) = self.updates.pop_front() else { break };
             self.forget(oldest);
-        }
-        self.copy_the_last_fresh();
-    }
-
-    /// Each update comes by once, if it is here so long.
-    fn copy_the_last_fresh(&mut self) {
-        let last_fresh = self.updates.len().checked_sub(FRESH + 1).and_then(|at| self.updates.get_mut(at));
-        if let Some((_, Some((_, body)))) = last_fresh {
-            *body = Bytes::copy_from_slice(body);
         }
     }
 
@@ -104,25 +90,6 @@ mod tests {
         recent.put(20, Head { received_at: 1, ..recent_head() }, vec![0; MAX_BYTES + 1].into());
         assert!(recent.take(20).is_none());
         assert_eq!(recent.bytes, 0);
-    }
-
-    #[test]
-    fn what_stays_keeps_no_more_than_its_body() {
-        let mut recent = recent(&[]);
-        let buffer = |byte| Bytes::from(vec![byte; 8192]);
-        let buffers: Vec<_> = (1_u8..).map(buffer).take(10 + FRESH).collect();
-        for (sequence, buffer) in (1..).zip(&buffers) {
-            recent.put(sequence, recent_head(), buffer.slice(..900));
-            if sequence == 3 {
-                recent.take(2);
-            }
-        }
-        let kept: Vec<_> = buffers.iter().map(|buffer| !buffer.is_unique()).collect();
-        assert_eq!(kept.iter().filter(|kept| **kept).count(), FRESH);
-        assert!(kept.ends_with(&[true; FRESH]));
-        for (sequence, buffer) in (1..).zip(&buffers).filter(|(sequence, _)| *sequence != 2) {
-            assert_eq!(recent.take(sequence).map(|(_, body)| body), Some(buffer.slice(..900)));
-        }
     }
 
     fn recent_head() -> Head {
