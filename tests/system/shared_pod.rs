@@ -2,7 +2,7 @@
 
 use http::Method;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt as _, api::DeleteParams};
+use kube::api::DeleteParams;
 use telegram_webhook_crds::TelegramWebhook;
 use telegram_webhook_tests::{
     crm::SECRET_HEADER,
@@ -37,9 +37,9 @@ async fn replace_pod(scenario: &Scenario) -> anyhow::Result<()> {
     // its log goes with it
     search(scenario).await?;
     pods.delete(&old, &DeleteParams::default()).await?;
-    wait::until("another pod", PATIENCE, || async {
-        let now = scenario.crm_pods().await?;
-        Ok(now.iter().any(|pod| pod.name_any() != old).then_some(()))
+    // what it takes in while it drains its CRM gets, whose log goes with it too
+    wait::until("the pod to be gone", PATIENCE, || async {
+        Ok(pods.get_opt(&old).await?.is_none().then_some(()))
     })
     .await?;
     scenario.wait_for_deployment("crm").await
