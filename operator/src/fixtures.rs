@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 pub mod cluster;
 pub mod dns;
+pub mod seen;
 pub mod telegram;
 
 /// Of bot 123456. Not a real one.

@@ -44,32 +44,12 @@ pub fn fallback(pods: &[PodSeen], expected: &Expected, declared: bool, report: &
 #[cfg(test)]
 mod tests {
     use telegram_webhook_crds::PodsStatus;
-    use telegram_webhook_sidecar_config::LoadedWebhook;
 
     use super::*;
-    use crate::reconcile::dereference::Sidecar;
-
-    fn expected() -> Expected {
-        Expected {
-            digest: "new".into(),
-            superseded: None,
-            certificate: None,
-            secrets: Default::default(),
-            place: None,
-        }
-    }
+    use crate::fixtures::seen::{self, expected, loaded};
 
     fn pod(of_fallback: bool, ready: bool, digest: &str) -> PodSeen {
-        let loaded = LoadedWebhook {
-            webhook: "crm/support".into(),
-            digest: digest.into(),
-            slots: vec![1],
-            certificate_digest: String::new(),
-            source_visible: None,
-            delivery: None,
-        };
-        let sidecar = Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() });
-        PodSeen { of_fallback, ready, sidecar }
+        PodSeen { of_fallback, ready, ..seen::pod(loaded(digest)) }
     }
 
     fn noted(pods: &[PodSeen]) -> (bool, Reason, Option<i32>) {

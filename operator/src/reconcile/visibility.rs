@@ -55,32 +55,14 @@ pub fn visibility(pods: &[PodSeen], expected: &Expected, mode: AddressMode, repo
 
 #[cfg(test)]
 mod tests {
+
     use telegram_webhook_sidecar_config::LoadedWebhook;
 
     use super::*;
-    use crate::reconcile::dereference::Sidecar;
-
-    fn expected() -> Expected {
-        Expected {
-            digest: "new".into(),
-            superseded: None,
-            certificate: None,
-            secrets: Default::default(),
-            place: None,
-        }
-    }
+    use crate::fixtures::seen::{self, expected, loaded};
 
     fn pod(digest: &str, seen: impl Into<Option<SourceVisible>>) -> PodSeen {
-        let loaded = LoadedWebhook {
-            webhook: "crm/support".into(),
-            digest: digest.into(),
-            slots: vec![1],
-            certificate_digest: String::new(),
-            source_visible: seen.into(),
-            delivery: None,
-        };
-        let sidecar = Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() });
-        PodSeen { ready: true, sidecar, ..PodSeen::default() }
+        seen::pod(LoadedWebhook { source_visible: seen.into(), ..loaded(digest) })
     }
 
     fn saw(listed: u64, unlisted: u64, unroutable: u64) -> SourceVisible {

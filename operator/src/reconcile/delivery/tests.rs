@@ -1,29 +1,10 @@
 use telegram_webhook_sidecar_config::LoadedWebhook;
 
 use super::*;
-use crate::reconcile::dereference::Sidecar;
-
-fn expected() -> Expected {
-    Expected {
-        digest: "new".into(),
-        superseded: None,
-        certificate: None,
-        secrets: Default::default(),
-        place: None,
-    }
-}
+use crate::fixtures::seen::{self, expected, loaded};
 
 fn pod(digest: &str, delivery: impl Into<Option<DeliveryState>>) -> PodSeen {
-    let loaded = LoadedWebhook {
-        webhook: "crm/support".into(),
-        digest: digest.into(),
-        slots: vec![1],
-        certificate_digest: String::new(),
-        source_visible: None,
-        delivery: delivery.into(),
-    };
-    let sidecar = Some(Sidecar { loaded: Some(loaded), ..Sidecar::default() });
-    PodSeen { ready: true, sidecar, ..PodSeen::default() }
+    seen::pod(LoadedWebhook { delivery: delivery.into(), ..loaded(digest) })
 }
 
 const HEALTHY: DeliveryState = DeliveryState {
